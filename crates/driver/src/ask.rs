@@ -1,0 +1,118 @@
+//! What is asked of a driver: the whole of a cluster's wish, with names of cloud objects already looked up.
+
+use jeroboam_types::{Cluster, ClusterTemplate, NodeGroup};
+use serde::{Deserialize, Serialize};
+
+use crate::Certificates;
+use crate::graph::{Key, Made};
+
+/// Ids of cloud objects that were looked up when the cluster was accepted, with the caller's own rights, so
+/// that the engine needs no name look-ups and later renames change nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// Glance image of the masters' and workers' template.
+    pub image_id: String,
+    /// Nova flavor ids by the name or id that was given.
+    pub flavors: std::collections::BTreeMap<String, String>,
+    /// Neutron network that floating IPs come from.
+    pub external_network_id: Option<String>,
+    /// Given tenant network.
+    pub fixed_network_id: Option<String>,
+    /// Given subnet.
+    pub fixed_subnet_id: Option<String>,
+    /// CIDR of the given subnet.
+    pub fixed_subnet_cidr: Option<String>,
+    /// Public key of the given Nova keypair, in OpenSSH's form.
+    pub public_key: Option<String>,
+    /// Options of the operator that drivers need.
+    #[serde(default)]
+    pub defaults: Defaults,
+}
+
+/// Options of the operator that a driver's graph depends on, as they were when the cluster was accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// `[cinder] default_docker_volume_type`; empty for Cinder's own default.
+    #[serde(default)]
+    pub docker_volume_type: String,
+    /// `[cinder] default_boot_volume_type`; empty for Cinder's own default.
+    #[serde(default)]
+    pub boot_volume_type: String,
+    /// `[cinder] default_boot_volume_size` in GiB; zero boots from the image.
+    #[serde(default)]
+    pub boot_volume_size: u32,
+    /// `[cluster] nodes_affinity_policy`.
+    #[serde(default)]
+    pub affinity_policy: String,
+}
+
+/// A cluster's wish.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Its template.
+    pub template: ClusterTemplate,
+    /// Its node groups.
+    pub groups: Vec<NodeGroup>,
+    /// What names stand for.
+    pub resolved: Resolved,
+}
+
+/// Proxies of the template for the nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proxies {
+    /// `http_proxy`
+    pub http: Option<String>,
+    /// `https_proxy`
+    pub https: Option<String>,
+    /// `no_proxy`
+    pub none: Option<String>,
+}
+
+impl Ask {
+    /// Value of a label: the group's if it has one, else the cluster's.
+    pub fn label<'a>(&'a self, group: Option<&'a NodeGroup>, key: &str) -> Option<&'a str> {
+        group.and_then(|group| group.labels.value(key)).or_else(|| self.cluster.labels.value(key))
+    }
+
+    /// Id of a flavor that was given by name or id.
+    pub fn flavor_id<'a>(&'a self, given: &'a str) -> &'a str {
+        self.resolved.flavors.get(given).map_or(given, String::as_str)
+    }
+
+    /// True when nodes (or the load balancer) get floating IPs.
+    pub fn floating_ip_enabled(&self) -> bool {
+        self.cluster.floating_ip_enabled.unwrap_or(self.template.floating_ip_enabled)
+    }
+
+    /// True when the masters' API stands behind a load balancer.
+    pub fn master_lb_enabled(&self) -> bool {
+        self.cluster.master_lb_enabled.unwrap_or(self.template.master_lb_enabled)
+    }
+
+    /// Name of a resource in the cloud: the cluster's stem and short id, then the key. Unique in the project,
+    /// the same for ever, and therefore what a lost resource is found by.
+    pub fn cloud_name(&self, key: &Key) -> String {
+        format!("{}-{}", self.prefix(), key.name())
+    }
+
+    /// What the names of all the cluster's resources start with, `<stem>-<short id>`.
+    pub fn prefix(&self) -> String {
+        format!("{}-{}", self.cluster.name.stem(), self.cluster.uuid.short())
+    }
+}
+
+/// One node about to get its server.
+pub struct NodeAsk<'a> {
+    /// The cluster's wish.
+    pub ask: &'a Ask,
+    /// Key of the server.
+    pub server: &'a Key,
+    /// Name of the server, which is its host name.
+    pub host_name: &'a str,
+    /// Everything that is made already.
+    pub made: &'a Made,
+    /// The cluster's certificate authorities.
+    pub certificates: &'a dyn Certificates,
+}

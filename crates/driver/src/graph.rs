@@ -1,0 +1,312 @@
+//! The resources of a cluster as data: what each is, what it needs, and what became of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Name of a resource inside its cluster: kind and role, such as `port:master-0`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(String);
+
+impl Key {
+    /// A key of a kind and a name, both of `[a-z0-9-]`.
+    pub fn new(kind: &str, name: impl fmt::Display) -> Self {
+        Self(format!("{kind}:{name}"))
+    }
+
+    /// A key as it was stored.
+    pub fn stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Kind, such as `port`.
+    pub fn kind(&self) -> &str {
+        self.0.split(':').next().unwrap_or_default()
+    }
+
+    /// Name inside the kind, such as `master-0`.
+    pub fn name(&self) -> &str {
+        self.0.split_once(':').map_or("", |(_, name)| name)
+    }
+
+    /// The whole key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A cloud object that a resource refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ref {
+    /// One of the same graph.
+    Made(Key),
+    /// One that was there before, by its id.
+    Given(String),
+}
+
+/// One resource: what it is and what must be ready before it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Name inside the cluster.
+    pub key: Key,
+    /// Keys that must be ready before this is made, and are dropped after it. References in the
+    /// specification are added by [`Graph::insert`].
+    pub needs: BTreeSet<Key>,
+    /// Name of the node group that it belongs to, for `faults`.
+    pub group: Option<String>,
+    /// What it is.
+    pub spec: Spec,
+}
+
+/// What a resource is. Amounts are in GiB where not said otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Spec {
+    /// Keystone user that the engine works as, in the trustee domain.
+    Identity,
+    /// Certificate authorities, kept sealed by the service.
+    Certificates,
+    /// Nova keypair of the cluster's identity.
+    Keypair {
+        /// OpenSSH public key.
+        public_key: String,
+    },
+    /// Nova server group.
+    ServerGroup {
+        /// Such as `soft-anti-affinity`.
+        policy: String,
+    },
+    /// Neutron network.
+    Network,
+    /// Neutron subnet.
+    Subnet {
+        /// Network that it lies in.
+        network: Ref,
+        /// Such as `10.0.0.0/24`.
+        cidr: String,
+        /// Name servers.
+        dns: Vec<String>,
+    },
+    /// Neutron router.
+    Router {
+        /// External network of its gateway.
+        external_network: Ref,
+    },
+    /// A subnet's leg on a router.
+    RouterInterface {
+        /// Router.
+        router: Ref,
+        /// Subnet.
+        subnet: Ref,
+    },
+    /// Neutron security group with all its rules.
+    SecurityGroup {
+        /// Rules besides Neutron's two egress ones.
+        rules: Vec<SecurityRule>,
+    },
+    /// Neutron port, made before its server so that the address is known.
+    Port {
+        /// Network.
+        network: Ref,
+        /// Subnet of its address.
+        subnet: Option<Ref>,
+        /// Security groups.
+        security_groups: Vec<Ref>,
+    },
+    /// Floating IP.
+    FloatingIp {
+        /// Network that it comes from.
+        external_network: Ref,
+        /// Port or load balancer that it leads to.
+        target: Ref,
+    },
+    /// Cinder volume.
+    Volume {
+        /// Size.
+        size: u32,
+        /// Volume type; `None` for Cinder's default.
+        volume_type: Option<String>,
+        /// Availability zone; `None` for Cinder's default.
+        availability_zone: Option<String>,
+    },
+    /// Nova server.
+    Server(ServerSpec),
+    /// Octavia load balancer with one listener, its pool and its members.
+    LoadBalancer {
+        /// Subnet of the VIP.
+        subnet: Ref,
+        /// TCP port of the listener and of the members.
+        port: u16,
+        /// Ports (Neutron) whose fixed IPs are the members.
+        members: Vec<Ref>,
+    },
+    /// The running COE: ready when all its nodes are.
+    Coe,
+}
+
+/// A Nova server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerSpec {
+    /// Glance image id.
+    pub image_id: String,
+    /// Nova flavor id.
+    pub flavor_id: String,
+    /// Keypair.
+    pub keypair: Option<Ref>,
+    /// Ports, in the order of the interfaces.
+    pub ports: Vec<Ref>,
+    /// Server group.
+    pub server_group: Option<Ref>,
+    /// Volumes to attach, in the order of the devices.
+    pub volumes: Vec<Ref>,
+    /// Availability zone.
+    pub availability_zone: Option<String>,
+    /// Boot from a new volume of this size, deleted with the server; zero boots from the image.
+    pub boot_volume: u32,
+    /// Type of that volume; `None` for Cinder's default.
+    pub boot_volume_type: Option<String>,
+}
+
+/// An ingress rule of a security group, IPv4.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityRule {
+    /// `tcp`, `udp`, `icmp` or an IP protocol number.
+    pub protocol: String,
+    /// First and last port; `None` for all.
+    pub ports: Option<(u16, u16)>,
+    /// Who may come in.
+    pub from: Peer,
+}
+
+/// The other side of a security group rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Peer {
+    /// Anybody.
+    Anywhere,
+    /// A CIDR.
+    Cidr(String),
+    /// Members of the rule's own group.
+    SameGroup,
+    /// Members of another group.
+    Group(Ref),
+}
+
+/// A cluster's resources.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Graph {
+    resources: BTreeMap<Key, Resource>,
+}
+
+impl Graph {
+    /// Adds a resource, with what its specification refers to as needs, and gives a reference to it.
+    pub fn insert(&mut self, mut resource: Resource) -> Ref {
+        for reference in resource.spec.references() {
+            if let Ref::Made(key) = reference {
+                resource.needs.insert(key.clone());
+            }
+        }
+        let key = resource.key.clone();
+        self.resources.insert(key.clone(), resource);
+        Ref::Made(key)
+    }
+
+    /// Adds a resource of no node group that needs only what it refers to.
+    pub fn add(&mut self, key: Key, spec: Spec) -> Ref {
+        self.insert(Resource { key, needs: BTreeSet::new(), group: None, spec })
+    }
+
+    /// A resource.
+    pub fn find(&self, key: &Key) -> Option<&Resource> {
+        self.resources.get(key)
+    }
+
+    /// All resources in key order.
+    pub fn iter(&self) -> impl Iterator<Item = &Resource> {
+        self.resources.values()
+    }
+
+    /// All resources, changeable.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Resource> {
+        self.resources.values_mut()
+    }
+
+    /// Number of resources.
+    pub fn len(&self) -> usize {
+        self.resources.len()
+    }
+
+    /// True without resources.
+    pub fn is_empty(&self) -> bool {
+        self.resources.is_empty()
+    }
+}
+
+impl Spec {
+    /// Everything that the specification refers to.
+    pub fn references(&self) -> Vec<&Ref> {
+        match self {
+            Self::Identity
+            | Self::Certificates
+            | Self::Keypair { .. }
+            | Self::ServerGroup { .. }
+            | Self::Network
+            | Self::Volume { .. }
+            | Self::Coe => Vec::new(),
+            Self::Subnet { network, .. } => vec![network],
+            Self::Router { external_network } => vec![external_network],
+            Self::RouterInterface { router, subnet } => vec![router, subnet],
+            Self::SecurityGroup { rules } => rules
+                .iter()
+                .filter_map(|rule| match &rule.from {
+                    Peer::Group(group) => Some(group),
+                    Peer::Anywhere | Peer::Cidr(_) | Peer::SameGroup => None,
+                })
+                .collect(),
+            Self::Port { network, subnet, security_groups } => {
+                std::iter::once(network).chain(subnet).chain(security_groups).collect()
+            }
+            Self::FloatingIp { external_network, target } => vec![external_network, target],
+            Self::Server(server) => {
+                server.keypair.iter().chain(&server.ports).chain(&server.server_group).chain(&server.volumes).collect()
+            }
+            Self::LoadBalancer { subnet, members, .. } => std::iter::once(subnet).chain(members).collect(),
+        }
+    }
+}
+
+/// What became of a resource: its id in the cloud and facts that others need.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MadeResource {
+    /// Id in the cloud.
+    pub id: String,
+    /// Facts: `address` of ports and floating IPs, `vip_address` and `vip_port_id` of load balancers, ...
+    pub facts: BTreeMap<String, Value>,
+}
+
+/// Everything of a cluster that is ready.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Made(pub BTreeMap<Key, MadeResource>);
+
+impl Made {
+    /// A text fact of a resource.
+    pub fn fact(&self, key: &Key, fact: &str) -> Option<&str> {
+        self.0.get(key)?.facts.get(fact)?.as_str()
+    }
+
+    /// Id of what a reference leads to.
+    pub fn id<'a>(&'a self, reference: &'a Ref) -> Option<&'a str> {
+        match reference {
+            Ref::Made(key) => self.0.get(key).map(|made| made.id.as_str()),
+            Ref::Given(id) => Some(id),
+        }
+    }
+}

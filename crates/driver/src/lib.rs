@@ -1,0 +1,189 @@
+//! What a driver of a container orchestration engine is: it is told what is asked and what is there, and
+//! answers with a graph of cloud resources, with user-data for each node, and with checks of the running COE.
+//!
+//! A driver never sees the database, never makes a cloud resource itself, and has no state: the same question
+//! gets the same answer.
+
+pub mod ask;
+pub mod graph;
+
+use async_trait::async_trait;
+use jeroboam_types::{Coe, ServerType};
+use secrecy::SecretString;
+use thiserror::Error;
+
+pub use ask::{Ask, NodeAsk, Proxies};
+pub use graph::{Graph, Key, Made, Ref, Resource, Spec};
+
+/// A combination that a driver builds: Magnum's (server_type, os, coe).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Provides {
+    /// Kind of server.
+    pub server_type: ServerType,
+    /// `os_distro` of the image; `None` for any.
+    pub os: Option<&'static str>,
+    /// The COE.
+    pub coe: Coe,
+}
+
+/// A wrong value in what is asked, found before anything is built.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{field}: {reason}")]
+pub struct Invalid {
+    /// Field of the request, such as `master_count` or `labels.boot_volume_size`.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Invalid {
+    /// A wrong value.
+    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+/// A driver could not answer.
+#[derive(Debug, Error)]
+pub enum DriverError {
+    /// What is asked cannot be built.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A certificate for a node could not be made.
+    #[error("cannot issue a certificate: {0}")]
+    Certificate(String),
+    /// Anything else that is the driver's own fault.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Certificate authorities of a cluster, one for each purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Authority {
+    /// Signs the COE's API and its clients.
+    Cluster,
+    /// Signs what nodes show each other while they join.
+    Node,
+}
+
+/// A certificate that a driver wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRequest {
+    /// `CN=`.
+    pub common_name: String,
+    /// `O=`, any number.
+    pub organizations: Vec<String>,
+    /// IP addresses that the certificate speaks for.
+    pub addresses: Vec<String>,
+    /// Host names that the certificate speaks for.
+    pub names: Vec<String>,
+    /// May be shown by a server.
+    pub server: bool,
+    /// May be shown by a client.
+    pub client: bool,
+}
+
+/// A certificate with its private key.
+#[derive(Clone, Debug)]
+pub struct KeyPair {
+    /// Certificate, PEM.
+    pub certificate: String,
+    /// Private key, PEM (PKCS#8).
+    pub key: SecretString,
+}
+
+/// The cluster's certificate authorities as a driver may use them; their keys stay hidden.
+pub trait Certificates: Send + Sync {
+    /// Certificate of an authority, PEM.
+    fn authority(&self, authority: Authority) -> Result<String, DriverError>;
+    /// Issues a certificate with a new key.
+    fn issue(&self, authority: Authority, request: &CertificateRequest) -> Result<KeyPair, DriverError>;
+}
+
+/// How to speak with a running COE.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// `api_address` of the cluster.
+    pub address: String,
+    /// CA certificate of the COE's API, PEM; `None` when TLS is off.
+    pub authority: Option<String>,
+    /// Client certificate with administrator's rights; `None` when TLS is off.
+    pub client: Option<KeyPair>,
+}
+
+/// What a check of the running COE found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// Every node that should be there is ready.
+    Ready {
+        /// Version of the COE.
+        coe_version: String,
+        /// Version of the container runtime.
+        container_version: Option<String>,
+    },
+    /// Not yet; the text says what is missing and may be shown to the tenant.
+    NotYet(String),
+}
+
+/// A driver.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    /// Name for templates, options and logs.
+    fn name(&self) -> &'static str;
+
+    /// What it builds.
+    fn provides(&self) -> &'static [Provides];
+
+    /// Checks what is asked, before anything is built or written.
+    fn validate(&self, ask: &Ask) -> Result<(), Invalid>;
+
+    /// Every resource that should exist for what is asked.
+    fn graph(&self, ask: &Ask) -> Result<Graph, DriverError>;
+
+    /// User-data of one node, asked when everything that its server refers to is there.
+    fn user_data(&self, node: &NodeAsk<'_>) -> Result<Vec<u8>, DriverError>;
+
+    /// Address of the COE's API, `None` until what it stands on is made.
+    fn api_address(&self, ask: &Ask, made: &Made) -> Option<String>;
+
+    /// Looks at the running COE once; errors and closed ports are [`Report::NotYet`].
+    async fn check(&self, ask: &Ask, access: &Access) -> Report;
+}
+
+/// Drivers that this process has.
+#[derive(Clone, Default)]
+pub struct Drivers(std::sync::Arc<Vec<std::sync::Arc<dyn Driver>>>);
+
+impl Drivers {
+    /// The given drivers, in order of preference.
+    pub fn new(drivers: Vec<std::sync::Arc<dyn Driver>>) -> Self {
+        Self(std::sync::Arc::new(drivers))
+    }
+
+    /// Driver of a name.
+    pub fn named(&self, name: &str) -> Option<&std::sync::Arc<dyn Driver>> {
+        self.0.iter().find(|driver| driver.name() == name)
+    }
+
+    /// First driver that builds the combination.
+    pub fn providing(&self, server_type: ServerType, os: &str, coe: Coe) -> Option<&std::sync::Arc<dyn Driver>> {
+        self.0.iter().find(|driver| {
+            driver.provides().iter().any(|provides| {
+                provides.server_type == server_type
+                    && provides.coe == coe
+                    && provides.os.is_none_or(|provided| provided == os)
+            })
+        })
+    }
+
+    /// Every driver.
+    pub fn iter(&self) -> impl Iterator<Item = &std::sync::Arc<dyn Driver>> {
+        self.0.iter()
+    }
+}
+
+impl std::fmt::Debug for Drivers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|driver| driver.name())).finish()
+    }
+}

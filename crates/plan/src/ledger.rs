@@ -1,0 +1,107 @@
+//! The ledger: what was made, or is about to be, for one cluster. An entry is written before the first call to
+//! a cloud and removed only when the resource is known to be gone, so that nothing can be forgotten.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jeroboam_driver::graph::{Made, MadeResource};
+use jeroboam_driver::{Key, Spec};
+use jeroboam_types::{Fault, Millis};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Life of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// About to be made: a call may or may not have reached the cloud.
+    Intended,
+    /// Known to exist, not ready yet.
+    Made,
+    /// Ready for those that need it.
+    Ready,
+    /// Given up, with a fault. It may exist.
+    Failed,
+    /// Being dropped. It may be gone.
+    Dropping,
+}
+
+impl Phase {
+    /// The phase as it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Made => "made",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::Dropping => "dropping",
+        }
+    }
+}
+
+/// A resource of the ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Name inside the cluster.
+    pub key: Key,
+    /// Name in the cloud: what it is found by when its id is not known.
+    pub name: String,
+    /// What it needs, and is therefore dropped before.
+    pub needs: BTreeSet<Key>,
+    /// Node group that it belongs to.
+    pub group: Option<String>,
+    /// What it is.
+    pub spec: Spec,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Id in the cloud, once known.
+    pub id: Option<String>,
+    /// Facts that others need.
+    pub facts: BTreeMap<String, Value>,
+    /// Failed tries of the present phase.
+    pub attempts: u32,
+    /// Earliest moment of the next step.
+    pub next_check: Millis,
+    /// When the present phase runs out of its budget.
+    pub give_up_at: Millis,
+    /// When it was first intended, or when its drop began.
+    pub started: Millis,
+    /// When it became ready.
+    pub finished: Option<Millis>,
+    /// State that the cloud showed last, for people.
+    pub seen: Option<String>,
+    /// Fault of the last try.
+    pub fault: Option<Fault>,
+    /// True when `Failed` speaks of its drop: it is not tried again until a delete is asked for anew.
+    pub drop_failed: bool,
+}
+
+impl Entry {
+    /// Cause of a failed resource.
+    pub fn failure(&self) -> Option<Fault> {
+        (self.phase == Phase::Failed).then(|| {
+            self.fault.clone().unwrap_or_else(|| Fault {
+                resource: self.key.to_string(),
+                service: String::new(),
+                message: "failed".to_owned(),
+                request_id: None,
+            })
+        })
+    }
+}
+
+/// Entries of one cluster.
+pub type Ledger = BTreeMap<Key, Entry>;
+
+/// Everything of a ledger that is ready, as drivers see it.
+pub fn made(ledger: &Ledger) -> Made {
+    Made(
+        ledger
+            .values()
+            .filter(|entry| entry.phase == Phase::Ready)
+            .map(|entry| {
+                let id = entry.id.clone().unwrap_or_default();
+                (entry.key.clone(), MadeResource { id, facts: entry.facts.clone() })
+            })
+            .collect(),
+    )
+}

@@ -1,0 +1,175 @@
+use super::*;
+use jeroboam_driver::{Ref, Spec};
+
+const NOW: Millis = Millis(1_000);
+
+fn key(text: &str) -> Key {
+    Key::stored(text)
+}
+
+fn graph() -> Graph {
+    let mut graph = Graph::default();
+    let network = graph.add(key("network:main"), Spec::Network);
+    let subnet = graph.add(
+        key("subnet:main"),
+        Spec::Subnet { network: network.clone(), cidr: "10.0.0.0/24".into(), dns: vec![] },
+    );
+    for name in ["a", "b"] {
+        let spec = Spec::Port { network: network.clone(), subnet: Some(subnet.clone()), security_groups: vec![] };
+        graph.add(Key::new("port", name), spec);
+    }
+    graph
+}
+
+fn entry(graph: &Graph, name: &str, phase: Phase) -> Entry {
+    let resource = graph.find(&key(name)).unwrap();
+    Entry {
+        key: resource.key.clone(),
+        name: format!("demo-{}", resource.key.name()),
+        needs: resource.needs.clone(),
+        group: None,
+        spec: resource.spec.clone(),
+        phase,
+        id: (phase != Phase::Intended).then(|| format!("id-{name}")),
+        facts: Default::default(),
+        attempts: 0,
+        next_check: NOW,
+        give_up_at: Millis(9_000),
+        started: Millis(0),
+        finished: None,
+        seen: None,
+        fault: None,
+        drop_failed: false,
+    }
+}
+
+fn ledger(entries: impl IntoIterator<Item = Entry>) -> Ledger {
+    entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect()
+}
+
+/// Plans and takes every step at once, until there is none: the order in which things happen.
+fn waves(goal: &Goal, mut ledger: Ledger) -> Vec<Vec<Step>> {
+    let all = graph();
+    let mut waves = Vec::new();
+    loop {
+        let plan = plan(goal, &ledger, &BTreeSet::new(), NOW);
+        if plan.steps.is_empty() {
+            assert_eq!(plan.verdict, Verdict::Settled);
+            return waves;
+        }
+        for step in &plan.steps {
+            match step {
+                Step::Make(key) => drop(ledger.insert(key.clone(), entry(&all, key.as_str(), Phase::Made))),
+                Step::Await(key) => ledger.get_mut(key).unwrap().phase = Phase::Ready,
+                Step::Drop(key) => drop(ledger.remove(key)),
+                Step::GiveUp(key) => panic!("gave up {key}"),
+            }
+        }
+        waves.push(plan.steps);
+    }
+}
+
+#[test]
+fn a_creation_goes_from_the_roots_outwards_and_a_deletion_back() {
+    let full = ledger(["network:main", "subnet:main", "port:a", "port:b"].map(|k| entry(&graph(), k, Phase::Ready)));
+    insta::assert_json_snapshot!("creation", waves(&Goal::Present(graph()), Ledger::new()));
+    insta::assert_json_snapshot!("deletion", waves(&Goal::Absent, full));
+}
+
+#[test]
+fn a_deletion_half_way_through_a_creation_drops_what_may_exist() {
+    let half = ledger([
+        entry(&graph(), "network:main", Phase::Ready),
+        entry(&graph(), "subnet:main", Phase::Made),
+        entry(&graph(), "port:a", Phase::Intended),
+    ]);
+    insta::assert_json_snapshot!("deletion_half_way", waves(&Goal::Absent, half));
+}
+
+#[test]
+fn a_resource_that_waits_names_the_moment_to_look_again() {
+    let mut waiting = entry(&graph(), "network:main", Phase::Made);
+    waiting.next_check = Millis(1_500);
+    let plan = plan(&Goal::Present(graph()), &ledger([waiting]), &BTreeSet::new(), NOW);
+    assert_eq!((plan.steps, plan.wake, plan.verdict), (vec![], Some(Millis(1_500)), Verdict::Working));
+}
+
+#[test]
+fn a_used_up_budget_ends_the_waiting() {
+    let mut late = entry(&graph(), "network:main", Phase::Made);
+    late.give_up_at = NOW;
+    late.next_check = Millis(5_000);
+    let plan = plan(&Goal::Present(graph()), &ledger([late]), &BTreeSet::new(), NOW);
+    assert_eq!(plan.steps, vec![Step::GiveUp(key("network:main"))]);
+}
+
+#[test]
+fn one_failure_stops_new_steps_and_fails_once_nothing_runs() {
+    let mut failed = entry(&graph(), "port:a", Phase::Failed);
+    let fault = Fault { resource: "port:a".into(), service: "network".into(), message: "no".into(), request_id: None };
+    failed.fault = Some(fault.clone());
+    let entries =
+        ledger([entry(&graph(), "network:main", Phase::Ready), entry(&graph(), "subnet:main", Phase::Ready), failed]);
+    let goal = Goal::Present(graph());
+    let running = plan(&goal, &entries, &BTreeSet::from([key("port:b")]), NOW);
+    assert_eq!((running.steps, running.verdict), (vec![], Verdict::Working));
+    assert_eq!(plan(&goal, &entries, &BTreeSet::new(), NOW).verdict, Verdict::Failed(vec![fault]));
+}
+
+#[test]
+fn a_busy_resource_gets_no_second_step() {
+    let plan = plan(&Goal::Present(graph()), &Ledger::new(), &BTreeSet::from([key("network:main")]), NOW);
+    assert_eq!((plan.steps, plan.verdict), (vec![], Verdict::Working));
+}
+
+#[test]
+fn what_the_graph_no_longer_has_is_dropped_and_the_rest_stays() {
+    let mut smaller = Graph::default();
+    let network = smaller.add(key("network:main"), Spec::Network);
+    let spec = Spec::Subnet { network, cidr: "10.0.0.0/24".into(), dns: vec![] };
+    smaller.add(key("subnet:main"), spec);
+    let full = ledger(["network:main", "subnet:main", "port:a", "port:b"].map(|k| entry(&graph(), k, Phase::Ready)));
+    let plan = plan(&Goal::Present(smaller), &full, &BTreeSet::new(), NOW);
+    assert_eq!(plan.steps, vec![Step::Drop(key("port:a")), Step::Drop(key("port:b"))]);
+}
+
+#[test]
+fn references_become_needs() {
+    let graph = graph();
+    let port = graph.find(&key("port:a")).unwrap();
+    assert_eq!(port.needs, BTreeSet::from([key("network:main"), key("subnet:main")]));
+    assert!(matches!(&port.spec, Spec::Port { network: Ref::Made(k), .. } if *k == key("network:main")));
+}
+
+mod random {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn phases() -> impl Strategy<Value = Phase> {
+        prop::sample::select(vec![Phase::Intended, Phase::Made, Phase::Ready, Phase::Failed, Phase::Dropping])
+    }
+
+    proptest! {
+        /// Whatever an interrupted engine left behind, a deletion ends with an empty ledger and never drops
+        /// a resource that another one still needs.
+        #[test]
+        fn a_deletion_always_ends_and_keeps_the_order(
+            phases in prop::collection::vec(prop::option::of(phases()), 4)
+        ) {
+            let keys = ["network:main", "subnet:main", "port:a", "port:b"];
+            let entries = keys.iter().zip(phases).filter_map(|(k, phase)| Some(entry(&graph(), k, phase?)));
+            let start = ledger(entries);
+            let mut left: BTreeSet<Key> = start.keys().cloned().collect();
+            for wave in waves(&Goal::Absent, start.clone()) {
+                for step in &wave {
+                    let needed = left.iter().any(|k| start[k].needs.contains(step.key()));
+                    prop_assert!(!needed, "{} dropped too early", step.key());
+                }
+                for step in &wave {
+                    left.remove(step.key());
+                }
+            }
+            prop_assert!(left.is_empty());
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Statuses of clusters and node groups: Magnum's closed set, and the one table of the life cycle.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+macro_rules! statuses {
+    ($($variant:ident => $text:literal),* $(,)?) => {
+        /// Status of a cluster or node group. Clients break on a value that is not in this set, so it never grows.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Status {
+            $(#[doc = concat!("`", $text, "`")] #[serde(rename = $text)] $variant,)*
+        }
+
+        impl Status {
+            /// Every status.
+            pub const ALL: &[Status] = &[$(Status::$variant),*];
+
+            /// The status as the API writes it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Status::$variant => $text),* }
+            }
+        }
+    };
+}
+
+statuses! {
+    CreateInProgress => "CREATE_IN_PROGRESS", CreateFailed => "CREATE_FAILED", CreateComplete => "CREATE_COMPLETE",
+    UpdateInProgress => "UPDATE_IN_PROGRESS", UpdateFailed => "UPDATE_FAILED", UpdateComplete => "UPDATE_COMPLETE",
+    DeleteInProgress => "DELETE_IN_PROGRESS", DeleteFailed => "DELETE_FAILED", DeleteComplete => "DELETE_COMPLETE",
+    ResumeComplete => "RESUME_COMPLETE", ResumeFailed => "RESUME_FAILED", RestoreComplete => "RESTORE_COMPLETE",
+    RollbackInProgress => "ROLLBACK_IN_PROGRESS", RollbackFailed => "ROLLBACK_FAILED",
+    RollbackComplete => "ROLLBACK_COMPLETE", SnapshotComplete => "SNAPSHOT_COMPLETE",
+    CheckComplete => "CHECK_COMPLETE", AdoptComplete => "ADOPT_COMPLETE",
+}
+
+/// What the engine is doing to a cluster, or did last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Building what was asked for the first time.
+    Create,
+    /// Changing a cluster that stood.
+    Update,
+    /// Taking it away.
+    Delete,
+}
+
+/// How far an operation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Still at work.
+    InProgress,
+    /// Everything asked is there.
+    Complete,
+    /// Gave up, with a reason.
+    Failed,
+}
+
+impl Status {
+    /// The life cycle: the status of an operation at a point of its way.
+    pub const fn of(operation: Operation, outcome: Outcome) -> Self {
+        match (operation, outcome) {
+            (Operation::Create, Outcome::InProgress) => Self::CreateInProgress,
+            (Operation::Create, Outcome::Complete) => Self::CreateComplete,
+            (Operation::Create, Outcome::Failed) => Self::CreateFailed,
+            (Operation::Update, Outcome::InProgress) => Self::UpdateInProgress,
+            (Operation::Update, Outcome::Complete) => Self::UpdateComplete,
+            (Operation::Update, Outcome::Failed) => Self::UpdateFailed,
+            (Operation::Delete, Outcome::InProgress) => Self::DeleteInProgress,
+            (Operation::Delete, Outcome::Complete) => Self::DeleteComplete,
+            (Operation::Delete, Outcome::Failed) => Self::DeleteFailed,
+        }
+    }
+
+    /// The operation that the status speaks of; `None` for those which only a Heat stack ever had.
+    pub fn operation(self) -> Option<Operation> {
+        match self {
+            Self::CreateInProgress | Self::CreateFailed | Self::CreateComplete => Some(Operation::Create),
+            Self::UpdateInProgress | Self::UpdateFailed | Self::UpdateComplete => Some(Operation::Update),
+            Self::DeleteInProgress | Self::DeleteFailed | Self::DeleteComplete => Some(Operation::Delete),
+            _ => None,
+        }
+    }
+
+    /// True while the engine works on it.
+    pub fn is_in_progress(self) -> bool {
+        self.as_str().ends_with("_IN_PROGRESS")
+    }
+
+    /// True for every `*_FAILED`: the answer of a cluster then has `faults`.
+    pub fn is_failed(self) -> bool {
+        self.as_str().ends_with("_FAILED")
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that is no status.
+#[derive(Debug, Error)]
+#[error("unknown status {0:?}")]
+pub struct UnknownStatus(pub String);
+
+impl FromStr for Status {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| UnknownStatus(text.to_owned()))
+    }
+}
+
+/// Health of a running cluster; absent until it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HealthStatus {
+    /// The COE answers and every node is ready.
+    Healthy,
+    /// It does not answer, or a node is not ready.
+    Unhealthy,
+    /// It cannot be looked at from here.
+    Unknown,
+}
+
+impl HealthStatus {
+    /// The health as the API writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "HEALTHY",
+            Self::Unhealthy => "UNHEALTHY",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_reads_back_and_the_life_cycle_agrees_with_itself() {
+        assert_eq!(Status::ALL.len(), 18);
+        for status in Status::ALL {
+            assert_eq!(status.as_str().parse::<Status>().unwrap(), *status);
+            if let Some(operation) = status.operation() {
+                let outcome = match (status.is_in_progress(), status.is_failed()) {
+                    (true, _) => Outcome::InProgress,
+                    (_, true) => Outcome::Failed,
+                    _ => Outcome::Complete,
+                };
+                assert_eq!(Status::of(operation, outcome), *status);
+            }
+        }
+        assert!("BUILDING".parse::<Status>().is_err());
+    }
+}
