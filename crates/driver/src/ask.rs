@@ -73,7 +73,9 @@ pub struct Proxies {
 impl Ask {
     /// Value of a label: the group's if it has one, else the cluster's.
     pub fn label<'a>(&'a self, group: Option<&'a NodeGroup>, key: &str) -> Option<&'a str> {
-        group.and_then(|group| group.labels.value(key)).or_else(|| self.cluster.labels.value(key))
+        group
+            .and_then(|group| group.labels.value(key))
+            .or_else(|| self.cluster.labels.value(key))
     }
 
     /// Id of a flavor that was given by name or id.
@@ -83,12 +85,16 @@ impl Ask {
 
     /// True when nodes (or the load balancer) get floating IPs.
     pub fn floating_ip_enabled(&self) -> bool {
-        self.cluster.floating_ip_enabled.unwrap_or(self.template.floating_ip_enabled)
+        self.cluster
+            .floating_ip_enabled
+            .unwrap_or(self.template.floating_ip_enabled)
     }
 
     /// True when the masters' API stands behind a load balancer.
     pub fn master_lb_enabled(&self) -> bool {
-        self.cluster.master_lb_enabled.unwrap_or(self.template.master_lb_enabled)
+        self.cluster
+            .master_lb_enabled
+            .unwrap_or(self.template.master_lb_enabled)
     }
 
     /// Name of a resource in the cloud: the cluster's stem and short id, then the key. Unique in the project,

@@ -221,7 +221,12 @@ impl Graph {
 
     /// Adds a resource of no node group that needs only what it refers to.
     pub fn add(&mut self, key: Key, spec: Spec) -> Ref {
-        self.insert(Resource { key, needs: BTreeSet::new(), group: None, spec })
+        self.insert(Resource {
+            key,
+            needs: BTreeSet::new(),
+            group: None,
+            spec,
+        })
     }
 
     /// A resource.
@@ -271,13 +276,25 @@ impl Spec {
                     Peer::Anywhere | Peer::Cidr(_) | Peer::SameGroup => None,
                 })
                 .collect(),
-            Self::Port { network, subnet, security_groups } => {
-                std::iter::once(network).chain(subnet).chain(security_groups).collect()
-            }
-            Self::FloatingIp { external_network, target } => vec![external_network, target],
-            Self::Server(server) => {
-                server.keypair.iter().chain(&server.ports).chain(&server.server_group).chain(&server.volumes).collect()
-            }
+            Self::Port {
+                network,
+                subnet,
+                security_groups,
+            } => std::iter::once(network)
+                .chain(subnet)
+                .chain(security_groups)
+                .collect(),
+            Self::FloatingIp {
+                external_network,
+                target,
+            } => vec![external_network, target],
+            Self::Server(server) => server
+                .keypair
+                .iter()
+                .chain(&server.ports)
+                .chain(&server.server_group)
+                .chain(&server.volumes)
+                .collect(),
             Self::LoadBalancer { subnet, members, .. } => std::iter::once(subnet).chain(members).collect(),
         }
     }

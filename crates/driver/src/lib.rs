@@ -39,7 +39,10 @@ pub struct Invalid {
 impl Invalid {
     /// A wrong value.
     pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
+        Self {
+            field: field.into(),
+            reason: reason.into(),
+        }
     }
 }
 
@@ -166,7 +169,12 @@ impl Drivers {
     }
 
     /// First driver that builds the combination.
-    pub fn providing(&self, server_type: ServerType, os: &str, coe: Coe) -> Option<&std::sync::Arc<dyn Driver>> {
+    pub fn providing(
+        &self,
+        server_type: ServerType,
+        os: &str,
+        coe: Coe,
+    ) -> Option<&std::sync::Arc<dyn Driver>> {
         self.0.iter().find(|driver| {
             driver.provides().iter().any(|provides| {
                 provides.server_type == server_type
@@ -184,6 +192,8 @@ impl Drivers {
 
 impl std::fmt::Debug for Drivers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|driver| driver.name())).finish()
+        f.debug_list()
+            .entries(self.0.iter().map(|driver| driver.name()))
+            .finish()
     }
 }
