@@ -71,6 +71,12 @@ pub struct Entry {
     pub seen: Option<String>,
     /// Fault of the last try.
     pub fault: Option<Fault>,
+    /// When the call that makes it was last about to be sent.
+    pub tried: Millis,
+    /// True while the outcome of that call is not known: it must be looked for before it is sent again.
+    pub uncertain: bool,
+    /// True when it was made anew after an uncertain call: there may be two, and all but one must go.
+    pub maybe_twice: bool,
     /// True when `Failed` speaks of its drop: it is not tried again until a delete is asked for anew.
     pub drop_failed: bool,
 }
@@ -100,7 +106,13 @@ pub fn made(ledger: &Ledger) -> Made {
             .filter(|entry| entry.phase == Phase::Ready)
             .map(|entry| {
                 let id = entry.id.clone().unwrap_or_default();
-                (entry.key.clone(), MadeResource { id, facts: entry.facts.clone() })
+                (
+                    entry.key.clone(),
+                    MadeResource {
+                        id,
+                        facts: entry.facts.clone(),
+                    },
+                )
             })
             .collect(),
     )

@@ -68,13 +68,21 @@ pub struct Plan {
 
 /// Plans. `busy` are the resources with a step being taken right now: they get no second one.
 pub fn plan(goal: &Goal, ledger: &Ledger, busy: &BTreeSet<Key>, now: Millis) -> Plan {
-    let mut draft = Draft { ledger, busy, now, steps: Vec::new(), wake: None };
+    let mut draft = Draft {
+        ledger,
+        busy,
+        now,
+        steps: Vec::new(),
+        wake: None,
+    };
     let faults: Vec<Fault> = ledger.values().filter_map(Entry::failure).collect();
     let settled = match goal {
         Goal::Present(graph) => {
             // One failure ends a creation: what follows could only be torn down again.
             if faults.is_empty() {
-                graph.iter().for_each(|resource| draft.make(&resource.key, &resource.needs));
+                graph
+                    .iter()
+                    .for_each(|resource| draft.make(&resource.key, &resource.needs));
             }
             draft.drop_unwanted(Some(graph));
             graph.iter().all(|resource| draft.is_ready(&resource.key))
@@ -106,16 +114,20 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn is_ready(&self, key: &Key) -> bool {
-        self.ledger.get(key).is_some_and(|entry| entry.phase == Phase::Ready)
+        self.ledger
+            .get(key)
+            .is_some_and(|entry| entry.phase == Phase::Ready)
     }
 
     fn make(&mut self, key: &Key, needs: &BTreeSet<Key>) {
         if self.busy.contains(key) || !needs.iter().all(|need| self.is_ready(need)) {
             return;
         }
-        let Some(entry) = self.ledger.get(key) else { return self.steps.push(Step::Make(key.clone())) };
+        let Some(entry) = self.ledger.get(key) else {
+            return self.steps.push(Step::Make(key.clone()));
+        };
         match entry.phase {
-            Phase::Intended | Phase::Made if self.now >= entry.give_up_at => {
+            Phase::Intended | Phase::Made | Phase::Dropping if self.now >= entry.give_up_at => {
                 self.steps.push(Step::GiveUp(key.clone()));
             }
             Phase::Intended => self.due(entry, Step::Make(key.clone())),

@@ -12,10 +12,18 @@ fn graph() -> Graph {
     let network = graph.add(key("network:main"), Spec::Network);
     let subnet = graph.add(
         key("subnet:main"),
-        Spec::Subnet { network: network.clone(), cidr: "10.0.0.0/24".into(), dns: vec![] },
+        Spec::Subnet {
+            network: network.clone(),
+            cidr: "10.0.0.0/24".into(),
+            dns: vec![],
+        },
     );
     for name in ["a", "b"] {
-        let spec = Spec::Port { network: network.clone(), subnet: Some(subnet.clone()), security_groups: vec![] };
+        let spec = Spec::Port {
+            network: network.clone(),
+            subnet: Some(subnet.clone()),
+            security_groups: vec![],
+        };
         graph.add(Key::new("port", name), spec);
     }
     graph
@@ -39,12 +47,18 @@ fn entry(graph: &Graph, name: &str, phase: Phase) -> Entry {
         finished: None,
         seen: None,
         fault: None,
+        tried: Millis(0),
+        uncertain: false,
+        maybe_twice: false,
         drop_failed: false,
     }
 }
 
 fn ledger(entries: impl IntoIterator<Item = Entry>) -> Ledger {
-    entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect()
+    entries
+        .into_iter()
+        .map(|entry| (entry.key.clone(), entry))
+        .collect()
 }
 
 /// Plans and takes every step at once, until there is none: the order in which things happen.
@@ -71,7 +85,8 @@ fn waves(goal: &Goal, mut ledger: Ledger) -> Vec<Vec<Step>> {
 
 #[test]
 fn a_creation_goes_from_the_roots_outwards_and_a_deletion_back() {
-    let full = ledger(["network:main", "subnet:main", "port:a", "port:b"].map(|k| entry(&graph(), k, Phase::Ready)));
+    let full =
+        ledger(["network:main", "subnet:main", "port:a", "port:b"].map(|k| entry(&graph(), k, Phase::Ready)));
     insta::assert_json_snapshot!("creation", waves(&Goal::Present(graph()), Ledger::new()));
     insta::assert_json_snapshot!("deletion", waves(&Goal::Absent, full));
 }
@@ -91,7 +106,10 @@ fn a_resource_that_waits_names_the_moment_to_look_again() {
     let mut waiting = entry(&graph(), "network:main", Phase::Made);
     waiting.next_check = Millis(1_500);
     let plan = plan(&Goal::Present(graph()), &ledger([waiting]), &BTreeSet::new(), NOW);
-    assert_eq!((plan.steps, plan.wake, plan.verdict), (vec![], Some(Millis(1_500)), Verdict::Working));
+    assert_eq!(
+        (plan.steps, plan.wake, plan.verdict),
+        (vec![], Some(Millis(1_500)), Verdict::Working)
+    );
 }
 
 #[test]
@@ -106,19 +124,35 @@ fn a_used_up_budget_ends_the_waiting() {
 #[test]
 fn one_failure_stops_new_steps_and_fails_once_nothing_runs() {
     let mut failed = entry(&graph(), "port:a", Phase::Failed);
-    let fault = Fault { resource: "port:a".into(), service: "network".into(), message: "no".into(), request_id: None };
+    let fault = Fault {
+        resource: "port:a".into(),
+        service: "network".into(),
+        message: "no".into(),
+        request_id: None,
+    };
     failed.fault = Some(fault.clone());
-    let entries =
-        ledger([entry(&graph(), "network:main", Phase::Ready), entry(&graph(), "subnet:main", Phase::Ready), failed]);
+    let entries = ledger([
+        entry(&graph(), "network:main", Phase::Ready),
+        entry(&graph(), "subnet:main", Phase::Ready),
+        failed,
+    ]);
     let goal = Goal::Present(graph());
     let running = plan(&goal, &entries, &BTreeSet::from([key("port:b")]), NOW);
     assert_eq!((running.steps, running.verdict), (vec![], Verdict::Working));
-    assert_eq!(plan(&goal, &entries, &BTreeSet::new(), NOW).verdict, Verdict::Failed(vec![fault]));
+    assert_eq!(
+        plan(&goal, &entries, &BTreeSet::new(), NOW).verdict,
+        Verdict::Failed(vec![fault])
+    );
 }
 
 #[test]
 fn a_busy_resource_gets_no_second_step() {
-    let plan = plan(&Goal::Present(graph()), &Ledger::new(), &BTreeSet::from([key("network:main")]), NOW);
+    let plan = plan(
+        &Goal::Present(graph()),
+        &Ledger::new(),
+        &BTreeSet::from([key("network:main")]),
+        NOW,
+    );
     assert_eq!((plan.steps, plan.verdict), (vec![], Verdict::Working));
 }
 
@@ -126,18 +160,29 @@ fn a_busy_resource_gets_no_second_step() {
 fn what_the_graph_no_longer_has_is_dropped_and_the_rest_stays() {
     let mut smaller = Graph::default();
     let network = smaller.add(key("network:main"), Spec::Network);
-    let spec = Spec::Subnet { network, cidr: "10.0.0.0/24".into(), dns: vec![] };
+    let spec = Spec::Subnet {
+        network,
+        cidr: "10.0.0.0/24".into(),
+        dns: vec![],
+    };
     smaller.add(key("subnet:main"), spec);
-    let full = ledger(["network:main", "subnet:main", "port:a", "port:b"].map(|k| entry(&graph(), k, Phase::Ready)));
+    let full =
+        ledger(["network:main", "subnet:main", "port:a", "port:b"].map(|k| entry(&graph(), k, Phase::Ready)));
     let plan = plan(&Goal::Present(smaller), &full, &BTreeSet::new(), NOW);
-    assert_eq!(plan.steps, vec![Step::Drop(key("port:a")), Step::Drop(key("port:b"))]);
+    assert_eq!(
+        plan.steps,
+        vec![Step::Drop(key("port:a")), Step::Drop(key("port:b"))]
+    );
 }
 
 #[test]
 fn references_become_needs() {
     let graph = graph();
     let port = graph.find(&key("port:a")).unwrap();
-    assert_eq!(port.needs, BTreeSet::from([key("network:main"), key("subnet:main")]));
+    assert_eq!(
+        port.needs,
+        BTreeSet::from([key("network:main"), key("subnet:main")])
+    );
     assert!(matches!(&port.spec, Spec::Port { network: Ref::Made(k), .. } if *k == key("network:main")));
 }
 
@@ -146,7 +191,13 @@ mod random {
     use proptest::prelude::*;
 
     fn phases() -> impl Strategy<Value = Phase> {
-        prop::sample::select(vec![Phase::Intended, Phase::Made, Phase::Ready, Phase::Failed, Phase::Dropping])
+        prop::sample::select(vec![
+            Phase::Intended,
+            Phase::Made,
+            Phase::Ready,
+            Phase::Failed,
+            Phase::Dropping,
+        ])
     }
 
     proptest! {
