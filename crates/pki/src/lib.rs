@@ -1,1 +1,27 @@
-//! Placeholder.
+//! Certificates and sealed secrets.
+//!
+//! Owns the certificate authorities of a cluster ([`Authority`]), what may be signed for a caller
+//! ([`CsrRules`]) and the encryption of secrets at rest ([`Keyring`]). Invariants: no clock is read (validity is
+//! an argument), every private key leaves as a [`secrecy::SecretString`], no request can obtain a CA
+//! certificate, and all cryptography is done by `aws-lc-rs`.
+//!
+//! Making an RSA key takes from tenths of a second to seconds: call [`Authority::generate`] from
+//! `spawn_blocking`.
+
+mod authority;
+mod csr;
+mod error;
+mod extension;
+mod pem;
+mod request;
+mod rules;
+mod seal;
+mod signer;
+mod validity;
+
+pub use authority::{Authority, Issued, LeafRequest, Purpose, RsaBits};
+pub use error::Error;
+pub use request::SigningRequest;
+pub use rules::{CsrRules, ExtensionKind, KeyUse};
+pub use seal::{Keyring, SealError, kid_of};
+pub use validity::{Validity, not_after};
