@@ -1,0 +1,350 @@
+//! Every option of the service: its name, type, default and meaning.
+//!
+//! Sections and options that Magnum has keep Magnum's names; `[engine]` and what is marked as our own do not
+//! exist there. Options named by oslo.config take whole seconds as [`Duration`]; our own carry their unit in
+//! their name.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::option::Initial::{HostName, Text, Unset};
+use crate::option::sections;
+use crate::value::{AffinityPolicy, AuthType, CertManager, IdentityMode, Interface};
+
+/// Names for `[x509] allowed_extensions`.
+const EXTENSIONS: &[&str] = &[
+    "authorityKeyIdentifier",
+    "subjectKeyIdentifier",
+    "authorityInfoAccess",
+    "basicConstraints",
+    "cRLDistributionPoints",
+    "certificatePolicies",
+    "extendedKeyUsage",
+    "OCSPNoCheck",
+    "inhibitAnyPolicy",
+    "keyUsage",
+    "nameConstraints",
+    "subjectAltName",
+    "issuerAltName",
+];
+
+/// Names for `[x509] allowed_key_usage`.
+const KEY_USAGES: &[&str] = &[
+    "Digital Signature",
+    "Non Repudiation",
+    "Key Encipherment",
+    "Data Encipherment",
+    "Key Agreement",
+    "Certificate Sign",
+    "CRL Sign",
+    "Encipher Only",
+    "Decipher Only",
+];
+
+fn positive<T: PartialOrd + Default>(value: &T) -> Result<(), String> {
+    if *value > T::default() {
+        Ok(())
+    } else {
+        Err("a number above 0".to_owned())
+    }
+}
+
+fn all_of(known: &'static [&'static str]) -> impl FnOnce(&Vec<String>) -> Result<(), String> {
+    move |values| match values.iter().all(|value| known.contains(&value.as_str())) {
+        true => Ok(()),
+        false => Err(format!("a list of some of {}", known.join(", "))),
+    }
+}
+
+fn rsa_size(bits: &u32) -> Result<(), String> {
+    if [2048, 3072, 4096].contains(bits) {
+        Ok(())
+    } else {
+        Err("2048, 3072 or 4096".to_owned())
+    }
+}
+
+sections! {
+    /// Options that concern the whole service.
+    General {
+        /// Name of this node: it identifies the process in the list of services and in notifications, and owns
+        /// the work it has claimed.
+        host: String = HostName;
+        /// Log at level debug instead of info.
+        debug: bool = Text("false");
+        /// Seconds without a sign of life after which a service counts as down.
+        service_down_time: Duration = Text("180"), positive;
+        /// Directory for what the service keeps on disk.
+        state_path: PathBuf = Text("/var/lib/jeroboam");
+        /// File to log to instead of the standard error output.
+        log_file: Option<PathBuf> = Unset;
+        /// Log one JSON object a line.
+        use_json: bool = Text("false");
+    }
+
+    /// The REST API.
+    Api {
+        /// Port to listen on.
+        port: u16 = Text("9511");
+        /// Address to listen on.
+        host: String = Text("127.0.0.1");
+        /// Most items in one answer to a list request.
+        max_limit: u32 = Text("1000"), positive;
+        /// Not supported: let a proxy in front of the API speak TLS.
+        enabled_ssl: bool = Text("false");
+    }
+
+    /// What happens to requests before they reach the API.
+    OsloMiddleware {
+        /// Believe the Forwarded and X-Forwarded-* headers that a proxy sets. Only for an API that nobody can
+        /// reach except through such a proxy.
+        enable_proxy_headers_parsing: bool = Text("false");
+        /// Largest body of a request, in bytes.
+        max_request_body_size: u64 = Text("114688"), positive;
+    }
+
+    /// The /healthcheck resource.
+    Healthcheck {
+        /// The API calls itself unavailable as long as this file exists, so that a load balancer drains it.
+        disable_by_file_path: PathBuf = Text("/etc/magnum/healthcheck_disable");
+    }
+
+    /// The database.
+    Database {
+        /// URL of the database, as SQLAlchemy writes it. Four slashes begin an absolute path of SQLite.
+        connection: SecretString = Text("sqlite:///$state_path/jeroboam.sqlite");
+        /// Most open connections.
+        max_pool_size: u32 = Text("5"), positive;
+        /// Attempts to connect at start; -1 never gives up.
+        max_retries: i64 = Text("10");
+    }
+
+    /// How tokens of requests are validated, and the service's own user.
+    KeystoneAuthtoken {
+        /// Public URL of Keystone, told to clients that send no valid token.
+        www_authenticate_uri: Option<String> = Unset;
+        /// URL of Keystone for the service.
+        auth_url: Option<String> = Unset;
+        /// Name of the service's user.
+        username: Option<String> = Unset;
+        /// Password of the service's user.
+        password: Option<SecretString> = Unset;
+        /// Name of the domain of the user.
+        user_domain_name: Option<String> = Unset;
+        /// Id of the domain of the user.
+        user_domain_id: Option<String> = Unset;
+        /// Name of the service's project.
+        project_name: Option<String> = Unset;
+        /// Name of the domain of the project.
+        project_domain_name: Option<String> = Unset;
+        /// Id of the domain of the project.
+        project_domain_id: Option<String> = Unset;
+        /// Region whose endpoints are used.
+        region_name: Option<String> = Unset;
+        /// Endpoint of Keystone to validate tokens at: public, internal or admin.
+        interface: Interface = Text("internal");
+        /// PEM file with the authorities that Keystone's certificate is checked against; the system's when unset.
+        cafile: Option<PathBuf> = Unset;
+        /// Do not check Keystone's certificate.
+        insecure: bool = Text("false");
+        /// Seconds for which a validated token is remembered; -1 remembers none.
+        token_cache_time: i64 = Text("300");
+        /// Our own: seconds after which a remembered token is validated again at its next use, so that a revoked
+        /// one stops working soon.
+        token_revalidate_time: Duration = Text("10");
+    }
+
+    /// How the service logs in to the cloud. What is unset here is taken from keystone_authtoken.
+    KeystoneAuth {
+        /// Kind of login: password.
+        auth_type: AuthType = Text("password");
+        /// Section to take the login from: only keystone_authtoken, which completes this one anyway.
+        auth_section: Option<String> = Unset;
+        /// URL of Keystone.
+        auth_url: Option<String> = Unset;
+        /// Name of the service's user.
+        username: Option<String> = Unset;
+        /// Password of the service's user.
+        password: Option<SecretString> = Unset;
+        /// Name of the domain of the user.
+        user_domain_name: Option<String> = Unset;
+        /// Id of the domain of the user.
+        user_domain_id: Option<String> = Unset;
+        /// Name of the service's project.
+        project_name: Option<String> = Unset;
+        /// Name of the domain of the project.
+        project_domain_name: Option<String> = Unset;
+        /// Id of the domain of the project.
+        project_domain_id: Option<String> = Unset;
+        /// PEM file with the authorities that the certificates of all services are checked against; the system's
+        /// when unset.
+        cafile: Option<PathBuf> = Unset;
+        /// Do not check the certificates of services.
+        insecure: Option<bool> = Unset;
+        /// Seconds that a request to a service may take.
+        timeout: Duration = Text("60"), positive;
+    }
+
+    /// The identity under which the engine works for the owner of a cluster.
+    Trust {
+        /// Our own: grant (the service's user is granted roles in the project) or trust (a user made for the
+        /// cluster holds a trust of its owner).
+        identity: IdentityMode = Text("grant");
+        /// Id of the domain in which users for clusters are made.
+        trustee_domain_id: Option<String> = Unset;
+        /// Name of that domain.
+        trustee_domain_name: Option<String> = Unset;
+        /// Id of the user that administers that domain.
+        trustee_domain_admin_id: Option<String> = Unset;
+        /// Name of that user.
+        trustee_domain_admin_name: Option<String> = Unset;
+        /// Id of the domain of that user.
+        trustee_domain_admin_domain_id: Option<String> = Unset;
+        /// Name of the domain of that user.
+        trustee_domain_admin_domain_name: Option<String> = Unset;
+        /// Password of that user.
+        trustee_domain_admin_password: Option<SecretString> = Unset;
+        /// Roles of the identity in the project. When empty: member for grant, all of the owner's for trust.
+        roles: Vec<String> = Text("");
+        /// Endpoint of Keystone that nodes use: public, internal or admin.
+        trustee_keystone_interface: Interface = Text("public");
+        /// Region of the endpoint of Keystone that nodes use.
+        trustee_keystone_region_name: Option<String> = Unset;
+    }
+
+    /// Where the certificates of clusters are kept.
+    Certificates {
+        /// Only x509keypair is supported: the service's own database, in which private keys are sealed.
+        cert_manager_type: CertManager = Text("x509keypair");
+        /// Our own: file with the master keys that seal secrets. Made at the first start; back it up apart from
+        /// the database, which is of no use without it.
+        master_key_file: PathBuf = Text("$state_path/master.key");
+    }
+
+    /// The certificates of clusters.
+    X509 {
+        /// Let a signing request have the key usages Certificate Sign and CRL Sign, if allowed_key_usage lists
+        /// them.
+        allow_ca: bool = Text("false");
+        /// Extensions that a signing request may ask for.
+        allowed_extensions: Vec<String> =
+            Text("keyUsage,extendedKeyUsage,subjectAltName,basicConstraints,subjectKeyIdentifier"),
+            all_of(EXTENSIONS);
+        /// Key usages that a signing request may ask for.
+        allowed_key_usage: Vec<String> = Text("Digital Signature,Key Encipherment,Non Repudiation"),
+            all_of(KEY_USAGES);
+        /// Days for which a certificate is valid.
+        term_of_validity: u32 = Text("1825"), positive;
+        /// Bits of the RSA keys of certificate authorities: 2048, 3072 or 4096.
+        rsa_key_size: u32 = Text("2048"), rsa_size;
+    }
+
+    /// Clusters.
+    Cluster {
+        /// Policy of the server groups that nodes are put in: affinity, anti-affinity, soft-affinity or
+        /// soft-anti-affinity.
+        nodes_affinity_policy: AffinityPolicy = Text("soft-anti-affinity");
+        /// Seconds to wait for the load balancers that a cluster's workload made, before the cluster is deleted.
+        pre_delete_lb_timeout: Duration = Text("60");
+    }
+
+    /// Cluster templates.
+    ClusterTemplate {
+        /// Network drivers that Kubernetes templates may name; all for any.
+        kubernetes_allowed_network_drivers: Vec<String> = Text("flannel,calico");
+        /// Network driver of Kubernetes templates that name none.
+        kubernetes_default_network_driver: String = Text("flannel");
+        /// Network drivers that Swarm templates may name; all for any.
+        swarm_allowed_network_drivers: Vec<String> = Text("all");
+        /// Network driver of Swarm templates that name none.
+        swarm_default_network_driver: String = Text("docker");
+    }
+
+    /// Volumes of nodes.
+    Cinder {
+        /// Type of volumes for container images; Cinder's own default when empty.
+        default_docker_volume_type: Option<String> = Unset;
+        /// Type of volumes for etcd; Cinder's own default when empty.
+        default_etcd_volume_type: Option<String> = Unset;
+        /// Type of volumes that nodes boot from; Cinder's own default when empty.
+        default_boot_volume_type: Option<String> = Unset;
+        /// Size of volumes that nodes boot from, in GiB; 0 boots from the image.
+        default_boot_volume_size: u32 = Text("0");
+    }
+
+    /// Drivers of clusters.
+    Drivers {
+        /// Nodes check the certificates of OpenStack services.
+        verify_ca: bool = Text("true");
+        /// PEM file with the authorities that nodes check those certificates against.
+        openstack_ca_file: Option<PathBuf> = Unset;
+        /// Drivers that are not offered.
+        disabled_drivers: Vec<String> = Text("");
+        /// Beta drivers that are offered.
+        enabled_beta_drivers: Vec<String> = Text("");
+        /// Driver of templates that name none.
+        default_driver: Option<String> = Unset;
+        /// Our own, for laboratories without real nodes only: a server that is ACTIVE counts as a ready node.
+        trust_server_active: bool = Text("false");
+    }
+
+    /// Limits.
+    Quotas {
+        /// Clusters of a project that has no quota of its own.
+        max_clusters_per_project: u32 = Text("20");
+    }
+
+    /// Access to one of the cloud's services.
+    ServiceClient {
+        /// Region whose endpoint is used.
+        region_name: Option<String> = Unset;
+        /// Endpoint that is used: publicURL, internalURL or adminURL.
+        endpoint_type: Interface = Text("publicURL");
+    }
+
+    /// Access to Octavia.
+    OctaviaClient {
+        /// Region whose endpoint is used.
+        region_name: Option<String> = Unset;
+        /// Endpoint that is used: publicURL, internalURL or adminURL.
+        endpoint_type: Interface = Text("publicURL");
+        /// PEM file with the authorities that Octavia's certificate is checked against.
+        ca_file: Option<PathBuf> = Unset;
+        /// Do not check Octavia's certificate.
+        insecure: bool = Text("false");
+    }
+
+    /// The engine that makes clusters what they are asked to be. Our own.
+    Engine {
+        /// Clusters worked on at once by one process.
+        workers: u32 = Text("64"), positive;
+        /// Calls to the cloud in flight at once for one process.
+        parallel_calls: u32 = Text("32"), positive;
+        /// Steps of one cluster that run at once.
+        steps_per_cluster: u32 = Text("16"), positive;
+        /// Seconds after which the work of a process that has died is taken over.
+        lease_secs: u64 = Text("90"), positive;
+        /// Milliseconds between looks for work that is due.
+        poll_interval_ms: u64 = Text("1000"), positive;
+        /// Attempts at a step that fails in a way that may pass.
+        retry_limit: u32 = Text("5");
+        /// Seconds that one call to the cloud may take; at most half of lease_secs, so that no call outlives it.
+        call_timeout_secs: u64 = Text("30"), positive;
+        /// Seconds for which the outcome of a call without an answer is looked for before it is sent again.
+        settle_secs: u64 = Text("5");
+        /// Minutes that the deletion of a cluster may take.
+        delete_timeout_mins: u64 = Text("30"), positive;
+        /// Seconds that a server may take to become ready.
+        budget_server_secs: u64 = Text("900"), positive;
+        /// Seconds that a load balancer may take to become ready.
+        budget_load_balancer_secs: u64 = Text("900"), positive;
+        /// Seconds that a volume may take to become ready.
+        budget_volume_secs: u64 = Text("300"), positive;
+        /// Seconds that any other resource may take to become ready.
+        budget_other_secs: u64 = Text("300"), positive;
+        /// Seconds that the container orchestration engine may take to become ready.
+        budget_coe_secs: u64 = Text("900"), positive;
+    }
+}
