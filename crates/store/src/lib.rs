@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Everything that must survive a restart: clusters, templates, node groups, the engine's work and its ledger.
+//!
+//! Every SQL statement of the project is here, and this is the only crate that knows the database library. The
+//! same statements run on SQLite, MariaDB/MySQL and PostgreSQL. One public function answers one question of a
+//! caller, in one transaction where it writes.
+//!
+//! Invariants: whoever works on a cluster holds its lease, and each of its writes carries the lease's fence, so
+//! that a worker that was overtaken cannot write; whoever changes what is asked of a cluster raises the
+//! generation of its work, so that a worker cannot settle a wish that is no longer the present one. There is no
+//! clock in here: callers bring the time.
+
+mod clusters;
+mod engine;
+mod error;
+mod migration;
+mod page;
+mod row;
+mod scope;
+mod sealed;
+mod services;
+mod store;
+mod templates;
+mod url;
+
+pub use clusters::{ClusterRow, Clusters, CreateError, NewCluster, Stats};
+pub use engine::{Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Work};
+pub use error::{Cause, StoreError};
+pub use page::{Page, SortKey, Table};
+pub use scope::{Ident, Scope};
+pub use sealed::{Sealed, SealedRow};
+pub use services::{ServiceRow, Services};
+pub use store::Store;
+pub use templates::Templates;
+
+#[cfg(test)]
+mod tests;

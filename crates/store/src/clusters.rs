@@ -1,0 +1,223 @@
+//! Clusters and node groups, as callers of the API see and ask for them. What is asked is written together with
+//! the engine's work order, in one transaction.
+
+mod create;
+mod delete;
+
+use std::collections::BTreeMap;
+
+use jeroboam_plan::{Entry, Ledger};
+use jeroboam_types::{Cluster, ClusterId, Labels, NodeGroup};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Select,
+};
+
+pub use create::{CreateError, NewCluster};
+
+use crate::page::paged;
+use crate::row::{cluster, from_json, ledger, nodegroup, template, work};
+use crate::scope::stored;
+use crate::{Ident, Page, Scope, Store, StoreError};
+
+/// Questions and changes about clusters and their node groups.
+#[derive(Clone, Copy)]
+pub struct Clusters<'a>(pub(crate) &'a Store);
+
+/// A cluster with what an answer about it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClusterRow {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Its node groups in order of creation.
+    pub groups: Vec<NodeGroup>,
+    /// Labels of its template as they are now, whoever may see it; empty when the template is gone.
+    pub template_labels: Labels,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Clusters in any status.
+    pub clusters: u64,
+    /// Their nodes, masters too.
+    pub nodes: u64,
+}
+
+impl Clusters<'_> {
+    /// A cluster that the caller may see. [`StoreError::Ambiguous`] when several have the name.
+    pub async fn find(&self, scope: &Scope, ident: &Ident) -> Result<ClusterRow, StoreError> {
+        let query = match ident {
+            Ident::Uuid(uuid) => visible(scope).filter(cluster::Column::Uuid.eq(stored(*uuid))),
+            Ident::Name(name) => visible(scope).filter(cluster::Column::Name.eq(name.as_str())),
+        };
+        let mut found = self
+            .with_parts(query.order_by_asc(cluster::Column::Id).limit(2))
+            .await?;
+        match (found.pop(), found.is_empty()) {
+            (None, _) => Err(StoreError::NotFound),
+            (Some(row), true) => Ok(row),
+            (Some(_), false) => Err(StoreError::Ambiguous),
+        }
+    }
+
+    /// Clusters that the caller may see: two queries, and one for the marker, however many there are.
+    pub async fn list(&self, scope: &Scope, page: &Page) -> Result<Vec<ClusterRow>, StoreError> {
+        let columns = [cluster::Column::Id, cluster::Column::Uuid];
+        self.with_parts(paged(&self.0.db, visible(scope), visible(scope), columns, page).await?)
+            .await
+    }
+
+    /// Node groups of a cluster, of one role or of all.
+    pub async fn nodegroups(
+        &self,
+        cluster: ClusterId,
+        page: &Page,
+        role: Option<&str>,
+    ) -> Result<Vec<NodeGroup>, StoreError> {
+        let mut query = groups_of(cluster);
+        if let Some(role) = role {
+            query = query.filter(nodegroup::Column::Role.eq(role));
+        }
+        let columns = [nodegroup::Column::Id, nodegroup::Column::Uuid];
+        let query = paged(&self.0.db, groups_of(cluster), query, columns, page).await?;
+        query
+            .all(&self.0.db)
+            .await?
+            .into_iter()
+            .map(NodeGroup::try_from)
+            .collect()
+    }
+
+    /// A node group of a cluster. A name of digits is a row id, as in Magnum.
+    pub async fn find_nodegroup(&self, cluster: ClusterId, ident: &Ident) -> Result<NodeGroup, StoreError> {
+        let query = match ident {
+            Ident::Uuid(uuid) => groups_of(cluster).filter(nodegroup::Column::Uuid.eq(stored(*uuid))),
+            Ident::Name(name) => match row_id(name) {
+                Some(id) => groups_of(cluster).filter(nodegroup::Column::Id.eq(id)),
+                None => groups_of(cluster).filter(nodegroup::Column::Name.eq(name.as_str())),
+            },
+        };
+        query
+            .one(&self.0.db)
+            .await?
+            .ok_or(StoreError::NotFound)?
+            .try_into()
+    }
+
+    /// Clusters and nodes within the scope.
+    pub async fn stats(&self, scope: &Scope) -> Result<Stats, StoreError> {
+        let clusters = visible(scope).count(&self.0.db).await?;
+        let mut nodes = nodegroup::Entity::find()
+            .select_only()
+            .column(nodegroup::Column::NodeCount)
+            .column_as(nodegroup::Column::Id.count(), "groups")
+            .group_by(nodegroup::Column::NodeCount);
+        if *scope != Scope::All {
+            let own = visible(scope)
+                .select_only()
+                .column(cluster::Column::Uuid)
+                .into_query();
+            nodes = nodes.filter(nodegroup::Column::ClusterId.in_subquery(own));
+        }
+        // The type of a sum differs between the databases; that of a count does not.
+        let nodes: Vec<(Option<i32>, i64)> = nodes.into_tuple().all(&self.0.db).await?;
+        let nodes = nodes
+            .into_iter()
+            .map(|(nodes, groups)| {
+                i64::from(nodes.unwrap_or(nodegroup::NODES_OF_NULL)).saturating_mul(groups)
+            })
+            .sum::<i64>();
+        Ok(Stats {
+            clusters,
+            nodes: u64::try_from(nodes).unwrap_or(0),
+        })
+    }
+
+    /// What was made of a cluster so far.
+    pub async fn ledger(&self, cluster: ClusterId) -> Result<Ledger, StoreError> {
+        load_ledger(&self.0.db, cluster).await
+    }
+
+    /// Milliseconds that the engine spent on the present wish so far.
+    pub async fn engine_ms(&self, cluster: ClusterId) -> Result<i64, StoreError> {
+        let row = work::Entity::find_by_id(cluster.to_string())
+            .one(&self.0.db)
+            .await?;
+        Ok(row.ok_or(StoreError::NotFound)?.engine_ms)
+    }
+
+    /// Runs a query for clusters: one query with the templates, one for the groups of all.
+    async fn with_parts(&self, query: Select<cluster::Entity>) -> Result<Vec<ClusterRow>, StoreError> {
+        let rows = query.find_also_related(template::Entity).all(&self.0.db).await?;
+        let uuids: Vec<String> = rows.iter().map(|(cluster, _)| cluster.uuid.clone()).collect();
+        let mut groups: BTreeMap<String, Vec<NodeGroup>> = BTreeMap::new();
+        if !uuids.is_empty() {
+            let query = nodegroup::Entity::find()
+                .filter(nodegroup::Column::ClusterId.is_in(uuids))
+                .order_by_asc(nodegroup::Column::Id);
+            for row in query.all(&self.0.db).await? {
+                groups
+                    .entry(row.cluster_id.clone())
+                    .or_default()
+                    .push(row.try_into()?);
+            }
+        }
+        rows.into_iter()
+            .map(|(row, template)| {
+                let labels = template.and_then(|template| template.labels);
+                Ok(ClusterRow {
+                    groups: groups.remove(&row.uuid).unwrap_or_default(),
+                    cluster: row.try_into()?,
+                    template_labels: from_json("labels", labels.as_deref())?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// A name of digits only.
+fn row_id(name: &str) -> Option<i32> {
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        name.parse().ok()
+    } else {
+        None
+    }
+}
+
+/// Clusters of the scope.
+fn visible(scope: &Scope) -> Select<cluster::Entity> {
+    let query = cluster::Entity::find();
+    match scope {
+        Scope::All => query,
+        Scope::Project { project_id } => query.filter(cluster::Column::ProjectId.eq(project_id.as_str())),
+        Scope::User { user_id } => query.filter(cluster::Column::UserId.eq(user_id.as_str())),
+    }
+}
+
+fn groups_of(cluster: ClusterId) -> Select<nodegroup::Entity> {
+    nodegroup::Entity::find().filter(nodegroup::Column::ClusterId.eq(cluster.to_string()))
+}
+
+/// Node groups of a cluster in order of creation.
+pub(crate) async fn load_groups(
+    db: &impl ConnectionTrait,
+    cluster: ClusterId,
+) -> Result<Vec<NodeGroup>, StoreError> {
+    let query = groups_of(cluster).order_by_asc(nodegroup::Column::Id);
+    query
+        .all(db)
+        .await?
+        .into_iter()
+        .map(NodeGroup::try_from)
+        .collect()
+}
+
+/// The whole ledger of a cluster.
+pub(crate) async fn load_ledger(db: &impl ConnectionTrait, cluster: ClusterId) -> Result<Ledger, StoreError> {
+    let query = ledger::Entity::find().filter(ledger::Column::ClusterUuid.eq(cluster.to_string()));
+    let entries = query.all(db).await?.into_iter().map(Entry::try_from);
+    entries
+        .map(|entry| entry.map(|entry| (entry.key.clone(), entry)))
+        .collect()
+}

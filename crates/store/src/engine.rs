@@ -1,0 +1,194 @@
+//! The engine's side of the store: who works on which cluster, what was made, how it ended.
+//!
+//! Every write names a [`Claim`] and is refused when the claim's lease is no longer held, in the same
+//! transaction that writes.
+
+mod lease;
+mod outcome;
+mod progress;
+
+use std::collections::BTreeMap;
+
+use jeroboam_driver::{Ask, Key};
+use jeroboam_plan::{Entry, Ledger};
+use jeroboam_types::status::Operation;
+use jeroboam_types::{Cluster, ClusterId, Millis, NodeGroup, NodeGroupId, Status};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+
+use crate::clusters::{load_groups, load_ledger};
+use crate::row::{cluster, template, work};
+use crate::{Store, StoreError};
+
+/// Questions and changes of the engine.
+#[derive(Clone, Copy)]
+pub struct Engine<'a>(pub(crate) &'a Store);
+
+/// A lease on a cluster's work.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Claim {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// Who holds it: a name that no other running process has.
+    pub owner: String,
+    /// Number of the claim: grows with each one on the cluster, so that an older one is known to be old.
+    pub fence: i64,
+}
+
+/// What should become of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GoalKind {
+    /// It should stand as asked.
+    Present,
+    /// Nothing of it should be left.
+    Absent,
+}
+
+/// All that the engine needs to know of one cluster.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The wish for the driver; `None` when the template's row is gone.
+    pub ask: Option<Ask>,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Its node groups in order of creation.
+    pub groups: Vec<NodeGroup>,
+    /// What should become of it.
+    pub goal: GoalKind,
+    /// What is being done, for the status.
+    pub operation: Operation,
+    /// Number of the wish: an outcome is only accepted for the present one.
+    pub generation: i64,
+    /// When the engine gives up.
+    pub deadline: Millis,
+    /// What was made.
+    pub ledger: Ledger,
+    /// `req-...` of the API request that asked.
+    pub request_id: String,
+    /// Time that the engine spent on this wish so far, in milliseconds.
+    pub engine_ms: i64,
+}
+
+/// A change of the ledger.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lists of changes are short and mostly of the large kind"
+)]
+pub enum LedgerChange {
+    /// Writes an entry, over the one of the same key if there is one.
+    Put(Entry),
+    /// Removes an entry: the resource is known to be gone.
+    Remove(Key),
+}
+
+/// What may be shown while the work goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterProgress {
+    /// Address of the COE's API; `None` leaves what is there.
+    pub api_address: Option<String>,
+    /// Addresses of the nodes of some groups.
+    pub groups: Vec<(NodeGroupId, Vec<String>)>,
+}
+
+/// How the work on a wish ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The wish that it speaks of.
+    pub generation: i64,
+    /// When, for `updated_at`.
+    pub now: Millis,
+    /// Status of the cluster.
+    pub status: Status,
+    /// Its reason; `None` removes the last one.
+    pub status_reason: Option<String>,
+    /// Status and reason of node groups.
+    pub group_status: Vec<(NodeGroupId, Status, Option<String>)>,
+    /// Address of the COE's API; `None` leaves what is there.
+    pub api_address: Option<String>,
+    /// Version of the COE; `None` leaves what is there.
+    pub coe_version: Option<String>,
+    /// Version of the container runtime; `None` leaves what is there.
+    pub container_version: Option<String>,
+    /// Addresses of the nodes of some groups.
+    pub node_addresses: Vec<(NodeGroupId, Vec<String>)>,
+    /// Time that the engine spent on this wish in all, in milliseconds.
+    pub engine_ms: i64,
+}
+
+impl Engine<'_> {
+    /// Everything about a cluster that the claim is on.
+    pub async fn load(&self, claim: &Claim) -> Result<Work, StoreError> {
+        let db = &self.0.db;
+        let uuid = claim.cluster.to_string();
+        // Read first: whatever else is read is at least as new as the generation that outcomes are held to.
+        let row = held(db, claim).await?;
+        let found = cluster::Entity::find()
+            .filter(cluster::Column::Uuid.eq(uuid))
+            .find_also_related(template::Entity)
+            .one(db)
+            .await?;
+        let (cluster, template) = found.ok_or(StoreError::NotFound)?;
+        let cluster = Cluster::try_from(cluster)?;
+        let groups = load_groups(db, claim.cluster).await?;
+        let ledger = load_ledger(db, claim.cluster).await?;
+        let resolved = serde_json::from_str(&row.resolved).map_err(StoreError::internal)?;
+        let ask = match template {
+            None => None,
+            Some(template) => Some(Ask {
+                cluster: cluster.clone(),
+                template: template.try_into()?,
+                groups: groups.clone(),
+                resolved,
+            }),
+        };
+        Ok(Work {
+            ask,
+            cluster,
+            groups,
+            goal: row.goal()?,
+            operation: row.operation()?,
+            generation: row.generation,
+            deadline: Millis(row.deadline_ms),
+            ledger,
+            request_id: row.request_id,
+            engine_ms: row.engine_ms,
+        })
+    }
+}
+
+/// The work row, if the claim still holds it.
+async fn held(db: &impl ConnectionTrait, claim: &Claim) -> Result<work::Model, StoreError> {
+    let row = work::Entity::find_by_id(claim.cluster.to_string())
+        .one(db)
+        .await?;
+    row.filter(|row| row.lease_owner.as_deref() == Some(&claim.owner) && row.fence == claim.fence)
+        .ok_or(StoreError::LeaseLost)
+}
+
+/// Locks the work row for the transaction if the claim still holds it. The first statement of every write.
+pub(crate) async fn fence(tx: &DatabaseTransaction, claim: &Claim) -> Result<(), StoreError> {
+    let locked = work::Entity::update_many()
+        .col_expr(work::Column::LeaseOwner, Expr::value(claim.owner.as_str()))
+        .filter(work::Column::ClusterUuid.eq(claim.cluster.to_string()))
+        .filter(work::Column::LeaseOwner.eq(claim.owner.as_str()))
+        .filter(work::Column::Fence.eq(claim.fence))
+        .exec(tx)
+        .await?;
+    if locked.rows_affected == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::LeaseLost)
+    }
+}
+
+/// Last change of each key.
+fn folded(changes: &[LedgerChange]) -> BTreeMap<&Key, Option<&Entry>> {
+    changes
+        .iter()
+        .map(|change| match change {
+            LedgerChange::Put(entry) => (&entry.key, Some(entry)),
+            LedgerChange::Remove(key) => (key, None),
+        })
+        .collect()
+}

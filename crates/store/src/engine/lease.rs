@@ -1,0 +1,196 @@
+//! Leases: at most one worker is at a cluster, and a worker that died is replaced when its lease runs out.
+//!
+//! A row is due when nobody holds it and its time has come, or when its holder let the lease run out. While it is
+//! held its time is "never", so that a wake-up by the API is seen when the holder gives it back.
+
+use jeroboam_types::Millis;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveValue, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::{Claim, Engine, fence, held};
+use crate::StoreError;
+use crate::row::parsed;
+use crate::row::work::{self, Column, NEVER};
+
+/// Rows in one `IN (...)`.
+const BATCH: usize = 500;
+
+impl Engine<'_> {
+    /// Takes up to `limit` works that are due, those that waited longest first.
+    pub async fn claim_due(
+        &self,
+        owner: &str,
+        now: Millis,
+        lease_until: Millis,
+        limit: u64,
+    ) -> Result<Vec<Claim>, StoreError> {
+        // Looked for outside the transaction: an idle engine must not queue up with the writers.
+        let mut due = Vec::new();
+        for condition in [is_free_and_due(now), has_run_out(now)] {
+            let query = work::Entity::find()
+                .select_only()
+                .columns([Column::ClusterUuid, Column::Fence])
+                .filter(condition)
+                .order_by_asc(Column::NextCheckMs)
+                .limit(limit.saturating_sub(due.len() as u64));
+            due.extend(query.into_tuple::<(String, i64)>().all(&self.0.db).await?);
+        }
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The same order for all who claim, so that no two wait for each other.
+        due.sort();
+        let tx = self.0.begin().await?;
+        let result = async {
+            let mut claims = Vec::new();
+            for (uuid, fence) in due {
+                let lease = work::ActiveModel {
+                    lease_owner: ActiveValue::Set(Some(owner.to_owned())),
+                    lease_until_ms: ActiveValue::Set(lease_until.0),
+                    fence: ActiveValue::Set(fence + 1),
+                    next_check_ms: ActiveValue::Set(NEVER),
+                    ..Default::default()
+                };
+                let taken = work::Entity::update_many()
+                    .set(lease)
+                    .filter(Column::ClusterUuid.eq(uuid.as_str()))
+                    .filter(Column::Fence.eq(fence))
+                    .filter(Condition::any().add(is_free_and_due(now)).add(has_run_out(now)))
+                    .exec(&*tx)
+                    .await?;
+                if taken.rows_affected == 1 {
+                    let cluster = parsed("cluster_uuid", &uuid)?;
+                    claims.push(Claim {
+                        cluster,
+                        owner: owner.to_owned(),
+                        fence: fence + 1,
+                    });
+                }
+            }
+            Ok::<_, StoreError>(claims)
+        }
+        .await;
+        tx.finish(result).await
+    }
+
+    /// When the next work will be due, `now` at the earliest; `None` when none will be by itself.
+    pub async fn next_due(&self, now: Millis) -> Result<Option<Millis>, StoreError> {
+        let free = work::Entity::find()
+            .select_only()
+            .column_as(Column::NextCheckMs.min(), "at")
+            .filter(Column::LeaseOwner.is_null())
+            .filter(Column::NextCheckMs.lt(NEVER));
+        let held = work::Entity::find()
+            .select_only()
+            .column_as(Column::LeaseUntilMs.min(), "at")
+            .filter(Column::LeaseOwner.is_not_null());
+        let free = free.into_tuple::<Option<i64>>().one(&self.0.db).await?.flatten();
+        // A lease has run out only after its last millisecond.
+        let held = held.into_tuple::<Option<i64>>().one(&self.0.db).await?.flatten();
+        let next = free
+            .into_iter()
+            .chain(held.map(|until| until.saturating_add(1)))
+            .min();
+        Ok(next.map(|at| Millis(at).max(now)))
+    }
+
+    /// Lengthens leases, all of one owner, and answers those that are still held.
+    pub async fn renew(
+        &self,
+        owner: &str,
+        claims: &[Claim],
+        until: Millis,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let mut kept = Vec::new();
+        for batch in claims.chunks(BATCH) {
+            let mine = || {
+                Condition::all()
+                    .add(Column::LeaseOwner.eq(owner))
+                    .add(Column::ClusterUuid.is_in(batch.iter().map(|claim| claim.cluster.to_string())))
+            };
+            let tx = self.0.begin().await?;
+            let result = async {
+                work::Entity::update_many()
+                    .col_expr(Column::LeaseUntilMs, Expr::value(until.0))
+                    .filter(mine())
+                    .exec(&*tx)
+                    .await?;
+                let query = work::Entity::find()
+                    .select_only()
+                    .columns([Column::ClusterUuid, Column::Fence])
+                    .filter(mine());
+                Ok::<_, StoreError>(query.into_tuple::<(String, i64)>().all(&*tx).await?)
+            }
+            .await;
+            let held = tx.finish(result).await?;
+            kept.extend(
+                batch
+                    .iter()
+                    .filter(|claim| {
+                        let uuid = claim.cluster.to_string();
+                        claim.owner == owner
+                            && held
+                                .iter()
+                                .any(|(held, fence)| *held == uuid && *fence == claim.fence)
+                    })
+                    .cloned(),
+            );
+        }
+        Ok(kept)
+    }
+
+    /// Gives the lease back. The work is due again at `next_check`, or earlier if something was asked
+    /// meanwhile. `engine_ms` is the time spent on the wish in all.
+    pub async fn release(&self, claim: &Claim, next_check: Millis, engine_ms: i64) -> Result<(), StoreError> {
+        let tx = self.0.begin().await?;
+        let result = async {
+            fence(&tx, claim).await?;
+            let row = held(&*tx, claim).await?;
+            let given_back = work::ActiveModel {
+                lease_owner: ActiveValue::Set(None),
+                lease_until_ms: ActiveValue::Set(0),
+                next_check_ms: ActiveValue::Set(row.next_check_ms.min(next_check.0)),
+                engine_ms: ActiveValue::Set(engine_ms),
+                ..Default::default()
+            };
+            work::Entity::update_many()
+                .set(given_back)
+                .filter(Column::ClusterUuid.eq(claim.cluster.to_string()))
+                .exec(&*tx)
+                .await?;
+            Ok::<_, StoreError>(())
+        }
+        .await;
+        tx.finish(result).await
+    }
+
+    /// Gives back whatever an owner holds, due at once: for a process that starts again under the name that it
+    /// had, when nobody else can be using it.
+    pub async fn release_all(&self, owner: &str) -> Result<(), StoreError> {
+        let given_back = work::ActiveModel {
+            lease_owner: ActiveValue::Set(None),
+            lease_until_ms: ActiveValue::Set(0),
+            next_check_ms: ActiveValue::Set(0),
+            ..Default::default()
+        };
+        let tx = self.0.begin().await?;
+        let result = work::Entity::update_many()
+            .set(given_back)
+            .filter(Column::LeaseOwner.eq(owner))
+            .exec(&*tx)
+            .await;
+        tx.finish(result.map(drop).map_err(StoreError::from)).await
+    }
+}
+
+fn is_free_and_due(now: Millis) -> Condition {
+    Condition::all()
+        .add(Column::LeaseOwner.is_null())
+        .add(Column::NextCheckMs.lte(now.0))
+}
+
+fn has_run_out(now: Millis) -> Condition {
+    Condition::all()
+        .add(Column::LeaseOwner.is_not_null())
+        .add(Column::LeaseUntilMs.lt(now.0))
+}

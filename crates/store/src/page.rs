@@ -1,0 +1,158 @@
+//! Pages of lists: keyset paging over any column, complete and without repeats, in the same order everywhere.
+//!
+//! Ties are broken by the row id in the direction of the sort, and nulls sort before everything else, as in
+//! MySQL, which Magnum runs on.
+
+use sea_orm::sea_query::NullOrdering;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, Order,
+    QueryFilter, QueryOrder, QuerySelect, Select,
+};
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::row::{cluster, nodegroup, template};
+use crate::scope::stored;
+
+/// A table whose rows can be listed in pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// `cluster`
+    Clusters,
+    /// `cluster_template`
+    Templates,
+    /// `nodegroup`
+    NodeGroups,
+}
+
+/// A column that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SortKey(&'static str);
+
+impl SortKey {
+    /// The row id: order of creation.
+    pub const ID: Self = Self("id");
+
+    /// A column of the table by its name; `None` for anything else, such as a field that is computed.
+    pub fn parse(table: Table, text: &str) -> Option<Self> {
+        fn column<E: EntityTrait>(text: &str) -> Option<SortKey> {
+            E::Column::iter()
+                .map(|column| column.as_str())
+                .find(|name| *name == text)
+                .map(SortKey)
+        }
+        match table {
+            Table::Clusters => column::<cluster::Entity>(text),
+            Table::Templates => column::<template::Entity>(text),
+            Table::NodeGroups => column::<nodegroup::Entity>(text),
+        }
+    }
+
+    /// Name of the column.
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl Default for SortKey {
+    fn default() -> Self {
+        Self::ID
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Most rows to answer.
+    pub limit: u64,
+    /// Last row of the page before; an unknown one is [`StoreError::NotFound`].
+    pub marker: Option<Uuid>,
+    /// Column to sort by.
+    pub sort_key: SortKey,
+    /// Direction.
+    pub descending: bool,
+}
+
+impl Page {
+    /// The first rows in order of creation.
+    pub fn first(limit: u64) -> Self {
+        Self {
+            limit,
+            marker: None,
+            sort_key: SortKey::ID,
+            descending: false,
+        }
+    }
+}
+
+/// Narrows a query to one page. `seen` finds the marker: all that the caller may see, even what `query` leaves
+/// out. Takes one query more when there is a marker.
+pub(crate) async fn paged<E>(
+    db: &impl ConnectionTrait,
+    seen: Select<E>,
+    query: Select<E>,
+    [id, uuid]: [E::Column; 2],
+    page: &Page,
+) -> Result<Select<E>, StoreError>
+where
+    E: EntityTrait,
+    E::Model: ModelTrait<Entity = E>,
+{
+    let column = E::Column::iter()
+        .find(|column| column.as_str() == page.sort_key.0)
+        .unwrap_or(id);
+    let mut query = query.limit(page.limit);
+    if let Some(marker) = page.marker {
+        let marker = seen
+            .filter(uuid.eq(stored(marker)))
+            .one(db)
+            .await?
+            .ok_or(StoreError::NotFound)?;
+        query = query.filter(after(&marker, column, id, page.descending));
+    }
+    let order = if page.descending { Order::Desc } else { Order::Asc };
+    if column.as_str() != id.as_str() {
+        let nulls = if page.descending {
+            NullOrdering::Last
+        } else {
+            NullOrdering::First
+        };
+        query = query.order_by_with_nulls(column, order.clone(), nulls);
+    }
+    Ok(query.order_by(id, order))
+}
+
+/// Rows that come after the marker.
+fn after<M: ModelTrait>(
+    marker: &M,
+    column: <M::Entity as EntityTrait>::Column,
+    id: <M::Entity as EntityTrait>::Column,
+    descending: bool,
+) -> Condition {
+    let row = marker.get(id);
+    let later = if descending { id.lt(row) } else { id.gt(row) };
+    if column.as_str() == id.as_str() {
+        return Condition::all().add(later);
+    }
+    let value = marker.get(column);
+    if value == value.as_null() {
+        let tied = Condition::all().add(column.is_null()).add(later);
+        return if descending {
+            tied
+        } else {
+            Condition::any().add(tied).add(column.is_not_null())
+        };
+    }
+    let beyond = if descending {
+        column.lt(value.clone())
+    } else {
+        column.gt(value.clone())
+    };
+    let tied = Condition::all().add(column.eq(value)).add(later);
+    let after = Condition::any().add(beyond).add(tied);
+    if descending {
+        after.add(column.is_null())
+    } else {
+        after
+    }
+}

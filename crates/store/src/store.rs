@@ -1,0 +1,212 @@
+//! The connection: opening it, its transactions and its schema.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::mysql::MySqlPoolOptions;
+use sea_orm::sqlx::postgres::PgPoolOptions;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sea_orm::sqlx::{ConnectOptions, Connection};
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::url::{self, Target};
+use crate::{Clusters, Engine, Services, StoreError, Templates, migration};
+
+/// How long a call waits for a free connection, or for another process's write to the SQLite file.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The database. Clones share its connections.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) db: DatabaseConnection,
+    /// SQLite lets one write at a time; waiting here is fair and costs no polling.
+    turn: Option<Arc<Mutex<()>>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({:?})", self.db.get_database_backend())
+    }
+}
+
+impl Store {
+    /// Opens the database of a URL in SQLAlchemy's spelling: `sqlite:////absolute/path`, `sqlite:///relative`,
+    /// `mysql+pymysql://user:password@host/database`, `postgresql://...`. A SQLite file is made if it is not
+    /// there, for its owner only. `pool` is the most connections at a time. Does not touch the schema.
+    pub async fn connect(url: &str, pool: u32) -> Result<Self, StoreError> {
+        let pool = pool.max(1);
+        let db: DatabaseConnection = match url::parse(url)? {
+            Target::Sqlite(path) => {
+                create_private(&path)?;
+                // A commit in the write-ahead log survives a killed process at once. A power cut may undo the
+                // last commits but cannot damage the file, and costs no wait for the disk at every step.
+                let options = SqliteConnectOptions::new()
+                    .filename(&path)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Normal)
+                    .foreign_keys(true)
+                    .busy_timeout(PATIENCE)
+                    .disable_statement_logging();
+                let pool = SqlitePoolOptions::new()
+                    .max_connections(pool)
+                    .acquire_timeout(PATIENCE)
+                    .test_before_acquire(false)
+                    .connect_with(options)
+                    .await;
+                pool.map_err(|error| StoreError::from(&error))?.into()
+            }
+            Target::MySql(options) => {
+                let options = options.disable_statement_logging();
+                once(&options).await?;
+                let pool = MySqlPoolOptions::new()
+                    .max_connections(pool)
+                    .acquire_timeout(PATIENCE);
+                pool.connect_lazy_with(options).into()
+            }
+            Target::Postgres(options) => {
+                let options = options.application_name("jeroboam").disable_statement_logging();
+                once(&options).await?;
+                let pool = PgPoolOptions::new()
+                    .max_connections(pool)
+                    .acquire_timeout(PATIENCE);
+                pool.connect_lazy_with(options).into()
+            }
+        };
+        let is_sqlite = db.get_database_backend() == DbBackend::Sqlite;
+        Ok(Self {
+            db,
+            turn: is_sqlite.then(Arc::default),
+        })
+    }
+
+    /// Brings the schema to this program's version. Safe to repeat.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        migration::up(&self.db).await
+    }
+
+    /// True when [`Store::migrate`] has something to do. Changes nothing.
+    pub async fn needs_migration(&self) -> Result<bool, StoreError> {
+        migration::is_pending(&self.db).await
+    }
+
+    /// Asks the database for a sign of life.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.db.ping().await?)
+    }
+
+    /// Closes all connections, after the calls that run.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        Ok(self.db.close_by_ref().await?)
+    }
+
+    /// Cluster templates.
+    pub fn templates(&self) -> Templates<'_> {
+        Templates(self)
+    }
+
+    /// Clusters and node groups, as callers of the API see and ask for them.
+    pub fn clusters(&self) -> Clusters<'_> {
+        Clusters(self)
+    }
+
+    /// The engine's side: leases, the ledger, outcomes, sealed secrets.
+    pub fn engine(&self) -> Engine<'_> {
+        Engine(self)
+    }
+
+    /// Heartbeats of the running processes.
+    pub fn services(&self) -> Services<'_> {
+        Services(self)
+    }
+
+    /// Begins a transaction that writes.
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        let turn = match &self.turn {
+            Some(turn) => Some(Arc::clone(turn).lock_owned().await),
+            None => None,
+        };
+        let options = match self.db.get_database_backend() {
+            // A deferred transaction that reads first cannot start writing when another has written meanwhile.
+            DbBackend::Sqlite => TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            },
+            // Its default keeps one snapshot and locks the gaps between rows.
+            DbBackend::MySql => TransactionOptions {
+                isolation_level: Some(IsolationLevel::ReadCommitted),
+                ..TransactionOptions::default()
+            },
+            _ => TransactionOptions::default(),
+        };
+        Ok(Tx {
+            inner: self.db.begin_with_options(options).await?,
+            _turn: turn,
+        })
+    }
+}
+
+/// A transaction that writes. Dropped, it is rolled back.
+pub(crate) struct Tx {
+    inner: DatabaseTransaction,
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl std::ops::Deref for Tx {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+}
+
+impl Tx {
+    /// Commits a success, rolls back a failure, and passes the result on.
+    pub(crate) async fn finish<T, E: From<StoreError>>(self, result: Result<T, E>) -> Result<T, E> {
+        match result {
+            Ok(value) => {
+                self.inner.commit().await.map_err(StoreError::from)?;
+                Ok(value)
+            }
+            Err(error) => {
+                // What went wrong first is what the caller must hear; a lost connection rolls back by itself.
+                let _ = self.inner.rollback().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Connects once. A pool would try again until its patience ends, and then not say why.
+async fn once<O>(options: &O) -> Result<(), StoreError>
+where
+    O: ConnectOptions,
+    O::Connection: Sized,
+{
+    let failed = |error| StoreError::from(&error);
+    options
+        .connect()
+        .await
+        .map_err(failed)?
+        .close()
+        .await
+        .map_err(failed)
+}
+
+/// Makes the file before SQLite does, so that it and its log are never readable by others.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    let opened = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path);
+    opened
+        .map(drop)
+        .map_err(|error| StoreError::Url(format!("cannot open {}: {error}", path.display())))
+}

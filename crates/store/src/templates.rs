@@ -1,0 +1,150 @@
+//! Cluster templates, and who sees which.
+
+use jeroboam_types::{ClusterTemplate, TemplateId};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
+};
+
+use crate::page::paged;
+use crate::row::{cluster, template};
+use crate::scope::stored;
+use crate::{Ident, Page, Scope, Store, StoreError};
+
+/// Questions and changes about cluster templates.
+#[derive(Clone, Copy)]
+pub struct Templates<'a>(pub(crate) &'a Store);
+
+impl Templates<'_> {
+    /// Adds a template.
+    pub async fn insert(&self, template: &ClusterTemplate) -> Result<(), StoreError> {
+        let row = template::new(template)?;
+        let tx = self.0.begin().await?;
+        let result = template::Entity::insert(row).exec_without_returning(&*tx).await;
+        tx.finish(result.map(drop).map_err(StoreError::from)).await
+    }
+
+    /// A template that the caller may see. [`StoreError::Ambiguous`] when several have the name.
+    pub async fn find(&self, scope: &Scope, ident: &Ident) -> Result<ClusterTemplate, StoreError> {
+        let query = match ident {
+            Ident::Uuid(uuid) => visible(scope).filter(template::Column::Uuid.eq(stored(*uuid))),
+            Ident::Name(name) => visible(scope).filter(template::Column::Name.eq(name.as_str())),
+        };
+        let mut rows = query
+            .order_by_asc(template::Column::Id)
+            .limit(2)
+            .all(&self.0.db)
+            .await?;
+        match (rows.pop(), rows.is_empty()) {
+            (None, _) => Err(StoreError::NotFound),
+            (Some(row), true) => row.try_into(),
+            (Some(_), false) => Err(StoreError::Ambiguous),
+        }
+    }
+
+    /// A template that the caller may see by its row id, which cluster create accepts.
+    pub async fn find_row(&self, scope: &Scope, id: i64) -> Result<ClusterTemplate, StoreError> {
+        let row = visible(scope)
+            .filter(template::Column::Id.eq(id))
+            .one(&self.0.db)
+            .await?;
+        row.ok_or(StoreError::NotFound)?.try_into()
+    }
+
+    /// Templates that the caller may see.
+    pub async fn list(&self, scope: &Scope, page: &Page) -> Result<Vec<ClusterTemplate>, StoreError> {
+        let columns = [template::Column::Id, template::Column::Uuid];
+        let query = paged(&self.0.db, visible(scope), visible(scope), columns, page).await?;
+        query
+            .all(&self.0.db)
+            .await?
+            .into_iter()
+            .map(ClusterTemplate::try_from)
+            .collect()
+    }
+
+    /// A template, whoever may see it: what a cluster was made from.
+    pub async fn load(&self, id: TemplateId) -> Result<ClusterTemplate, StoreError> {
+        let query = template::Entity::find().filter(template::Column::Uuid.eq(id.to_string()));
+        query
+            .one(&self.0.db)
+            .await?
+            .ok_or(StoreError::NotFound)?
+            .try_into()
+    }
+
+    /// Writes everything but identity, owner and time of creation.
+    pub async fn update(&self, template: &ClusterTemplate) -> Result<(), StoreError> {
+        let row = template::changed(template)?;
+        let tx = self.0.begin().await?;
+        let result = template::Entity::update_many()
+            .set(row)
+            .filter(template::Column::Uuid.eq(template.uuid.to_string()))
+            .exec(&*tx)
+            .await;
+        let result = match result {
+            Ok(done) if done.rows_affected == 0 => Err(StoreError::NotFound),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        tx.finish(result).await
+    }
+
+    /// Removes a template. [`StoreError::Conflict`] while a cluster is made from it.
+    pub async fn delete(&self, id: TemplateId) -> Result<(), StoreError> {
+        let tx = self.0.begin().await?;
+        let result = async {
+            if !lock(&*tx, id).await? {
+                return Err(StoreError::NotFound);
+            }
+            let clusters = references(&*tx, id).await?;
+            if clusters > 0 {
+                return Err(StoreError::Conflict(format!(
+                    "{clusters} clusters are made from the template"
+                )));
+            }
+            template::Entity::delete_many()
+                .filter(template::Column::Uuid.eq(id.to_string()))
+                .exec(&*tx)
+                .await?;
+            Ok(())
+        }
+        .await;
+        tx.finish(result).await
+    }
+
+    /// True while a cluster is made from the template.
+    pub async fn is_referenced(&self, id: TemplateId) -> Result<bool, StoreError> {
+        Ok(references(&self.0.db, id).await? > 0)
+    }
+}
+
+/// Holds a template's row until the transaction ends, so that it is not removed while a cluster is being made
+/// from it. False when there is none.
+pub(crate) async fn lock(tx: &impl ConnectionTrait, id: TemplateId) -> Result<bool, StoreError> {
+    let locked = template::Entity::update_many()
+        .col_expr(template::Column::Uuid, Expr::value(id.to_string()))
+        .filter(template::Column::Uuid.eq(id.to_string()))
+        .exec(tx)
+        .await?;
+    Ok(locked.rows_affected == 1)
+}
+
+async fn references(db: &impl ConnectionTrait, id: TemplateId) -> Result<u64, StoreError> {
+    let query = cluster::Entity::find().filter(cluster::Column::ClusterTemplateId.eq(id.to_string()));
+    Ok(query.count(db).await?)
+}
+
+/// The caller's own, and what is public and not hidden; for an administrator all.
+fn visible(scope: &Scope) -> Select<template::Entity> {
+    let own = match scope {
+        Scope::All => return template::Entity::find(),
+        Scope::Project { project_id } => template::Column::ProjectId.eq(project_id.as_str()),
+        Scope::User { user_id } => template::Column::UserId.eq(user_id.as_str()),
+    };
+    let offered = Condition::all()
+        .add(template::Column::Public.eq(true))
+        .add(template::Column::Hidden.eq(false));
+    template::Entity::find().filter(Condition::any().add(own).add(offered))
+}

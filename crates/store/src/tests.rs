@@ -1,0 +1,12 @@
+//! The store on real databases: always SQLite, and those that `JEROBOAM_TEST_DATABASES` names (URLs with commas
+//! between them, of users who may create databases). Each test has a database of its own.
+
+mod clusters;
+mod failures;
+mod fixture;
+mod leases;
+mod ledger;
+mod paging;
+mod schema;
+mod secrets;
+mod templates;

@@ -1,0 +1,153 @@
+//! Templates: what they keep, who sees them, when they may go.
+
+use jeroboam_types::ClusterTemplate;
+
+use super::fixture::{new_cluster, on_each, project, template};
+use crate::{CreateError, Ident, Page, Scope, StoreError};
+
+#[tokio::test]
+async fn a_template_reads_back_as_it_was_written_and_changes_all_but_its_origin() {
+    on_each(async |store| {
+        let mut kept = template("p1", "with space & ünïcode");
+        store.templates().insert(&kept).await.unwrap();
+        let ident = Ident::parse("with space & ünïcode");
+        assert_eq!(
+            store.templates().find(&project("p1"), &ident).await.unwrap(),
+            kept
+        );
+        assert!(matches!(
+            store.templates().insert(&kept).await,
+            Err(StoreError::Conflict(_))
+        ));
+
+        kept.flavor_id = None;
+        kept.public = true;
+        kept.updated_at = Some(kept.created_at);
+        let moved = ClusterTemplate {
+            project_id: "p2".into(),
+            user_id: "other".into(),
+            ..kept.clone()
+        };
+        store.templates().update(&moved).await.unwrap();
+        assert_eq!(store.templates().load(kept.uuid).await.unwrap(), kept);
+        let unknown = template("p1", "x");
+        assert!(matches!(
+            store.templates().update(&unknown).await,
+            Err(StoreError::NotFound)
+        ));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_sees_which_template() {
+    on_each(async |store| {
+        let mut all = Vec::new();
+        for (public, hidden) in [(false, false), (true, false), (true, true), (false, true)] {
+            let made = ClusterTemplate {
+                public,
+                hidden,
+                ..template("owner", "t")
+            };
+            let made = ClusterTemplate {
+                name: Some(format!("{public}-{hidden}")),
+                ..made
+            };
+            store.templates().insert(&made).await.unwrap();
+            all.push(made);
+        }
+        let owner_without_project = Scope::User {
+            user_id: "user".into(),
+        };
+        let stranger_without_project = Scope::User {
+            user_id: "stranger".into(),
+        };
+        for (scope, sees) in [
+            (project("owner"), [true, true, true, true]),
+            (project("stranger"), [false, true, false, false]),
+            (owner_without_project, [true, true, true, true]),
+            (stranger_without_project, [false, true, false, false]),
+            (Scope::All, [true, true, true, true]),
+        ] {
+            let listed = store.templates().list(&scope, &Page::first(10)).await.unwrap();
+            for (template, sees) in all.iter().zip(sees) {
+                assert_eq!(
+                    listed.contains(template),
+                    sees,
+                    "{scope:?} lists {:?}",
+                    template.name
+                );
+                let name = Ident::Name(template.name.clone().unwrap());
+                for ident in [Ident::Uuid(template.uuid.0), name] {
+                    let found = store.templates().find(&scope, &ident).await;
+                    match found {
+                        Ok(found) => assert!(sees && found == *template, "{scope:?} finds {ident:?}"),
+                        Err(StoreError::NotFound) => assert!(!sees, "{scope:?} misses {ident:?}"),
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                assert_eq!(store.templates().load(template.uuid).await.unwrap(), *template);
+            }
+        }
+        let first = store.templates().find_row(&Scope::All, 1).await.unwrap();
+        assert_eq!(first, all[0]);
+        let hidden = store.templates().find_row(&project("stranger"), 1).await;
+        assert!(matches!(hidden, Err(StoreError::NotFound)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_template_stays_while_a_cluster_is_made_from_it() {
+    on_each(async |store| {
+        let used = template("p1", "t");
+        store.templates().insert(&used).await.unwrap();
+        assert!(!store.templates().is_referenced(used.uuid).await.unwrap());
+        store
+            .clusters()
+            .create(&new_cluster("p2", "c", used.uuid), None)
+            .await
+            .unwrap();
+        assert!(store.templates().is_referenced(used.uuid).await.unwrap());
+        assert!(matches!(
+            store.templates().delete(used.uuid).await,
+            Err(StoreError::Conflict(_))
+        ));
+
+        let unused = template("p1", "t2");
+        store.templates().insert(&unused).await.unwrap();
+        store.templates().delete(unused.uuid).await.unwrap();
+        assert!(matches!(
+            store.templates().delete(unused.uuid).await,
+            Err(StoreError::NotFound)
+        ));
+        let late = store
+            .clusters()
+            .create(&new_cluster("p2", "c", unused.uuid), None)
+            .await;
+        assert!(matches!(late, Err(CreateError::TemplateGone)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_template_is_never_removed_under_a_cluster_being_made() {
+    on_each(async |store| {
+        for _ in 0..8 {
+            let contested = template("p1", "t");
+            store.templates().insert(&contested).await.unwrap();
+            let (id, creator, remover) = (contested.uuid, store.clone(), store.clone());
+            let create = tokio::spawn(async move {
+                creator
+                    .clusters()
+                    .create(&new_cluster("p1", "c", id), None)
+                    .await
+                    .is_ok()
+            });
+            let delete = tokio::spawn(async move { remover.templates().delete(id).await.is_ok() });
+            let (created, deleted) = (create.await.unwrap(), delete.await.unwrap());
+            assert!(created != deleted, "exactly one of the two may win");
+        }
+    })
+    .await;
+}
