@@ -1,5 +1,5 @@
 #!/bin/sh
-# configure.sh ROOT: second half of the image recipe, after debootstrap and the copied files.
+# configure.sh ROOT: the last part of the image recipe, after debootstrap and the copied files.
 set -eu
 root=$1
 

@@ -23,10 +23,6 @@ S
 # The kernel log stays the host's: this one can be opened and is empty.
 [ -e /dev/kmsg ] || mknod /dev/kmsg c 1 3
 
-# Volumes that were attached before the boot: name, major, minor, serial.
-if [ -e /etc/machine-volumes ]; then
-    while read -r name major minor serial; do
-        /usr/lib/machine/attach-volume "$name" "$major" "$minor" "$serial"
-    done </etc/machine-volumes
-fi
+# Volumes that were attached before the boot.
+[ ! -e /etc/machine-volumes ] || /usr/lib/machine/set-volumes </etc/machine-volumes
 exit 0

@@ -26,8 +26,8 @@ mount -t tmpfs tmpfs /run/systemd
 
 # API_VFS_WRITABLE=yes would have networkd wait for a udev that never runs.
 export SYSTEMD_NSPAWN_USE_CGNS=1 SYSTEMD_NSPAWN_API_VFS_WRITABLE=network SYSTEMD_NSPAWN_LOCK=0
-# Docker wants keyrings and BPF. Nothing here needs to survive a crash of the host: skip syncing to disk.
+# Docker wants keyrings and BPF. Syncing to disk must stay: with --suppress-sync containerd cannot open its files.
 exec systemd-nspawn --quiet --boot --keep-unit --register=no --directory="$dir/root" \
-    --capability=all --private-users=no --system-call-filter="add_key keyctl bpf" --suppress-sync=yes \
+    --capability=all --private-users=no --system-call-filter="add_key keyctl bpf" \
     --bind="$dir/docker:/var/lib/docker" --bind="$dir/containerd:/var/lib/containerd" \
     --resolv-conf=off --timezone=off --link-journal=no --console=read-only "$@"
