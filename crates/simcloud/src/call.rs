@@ -72,7 +72,10 @@ impl fmt::Debug for Call {
 impl Call {
     /// First value of a query parameter.
     pub fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Project of the caller, or an empty text.
@@ -82,7 +85,10 @@ impl Call {
 
     /// Method and path as slices, for matching.
     pub fn route(&self) -> (&str, Vec<&str>) {
-        (self.method.as_str(), self.path.iter().map(String::as_str).collect())
+        (
+            self.method.as_str(),
+            self.path.iter().map(String::as_str).collect(),
+        )
     }
 }
 
@@ -100,12 +106,20 @@ pub struct Reply {
 impl Reply {
     /// An answer with a JSON body.
     pub fn json(status: u16, body: Value) -> Self {
-        Self { status, body: Some(body), headers: Vec::new() }
+        Self {
+            status,
+            body: Some(body),
+            headers: Vec::new(),
+        }
     }
 
     /// An answer without a body.
     pub fn empty(status: u16) -> Self {
-        Self { status, body: None, headers: Vec::new() }
+        Self {
+            status,
+            body: None,
+            headers: Vec::new(),
+        }
     }
 
     /// Adds a header.
@@ -146,7 +160,11 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with a status and a text.
     pub fn new(status: u16, kind: &str, message: impl Into<String>) -> Self {
-        Self { status, kind: kind.to_owned(), message: message.into() }
+        Self {
+            status,
+            kind: kind.to_owned(),
+            message: message.into(),
+        }
     }
 
     /// Renders the body in a service's own shape.

@@ -23,6 +23,8 @@ impl CallCounts {
 
     /// Calls of one operation, whatever their outcome.
     pub fn of(&self, operation: &str) -> u64 {
-        self.calls.get(operation).map_or(0, |outcomes| outcomes.values().sum())
+        self.calls
+            .get(operation)
+            .map_or(0, |outcomes| outcomes.values().sum())
     }
 }

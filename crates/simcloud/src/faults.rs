@@ -97,12 +97,20 @@ fn always() -> f64 {
 impl Rule {
     /// A rule that hits every matching call.
     pub fn new(matches: Match, effect: Effect) -> Self {
-        Self { matches, effect, probability: 1.0, times: None }
+        Self {
+            matches,
+            effect,
+            probability: 1.0,
+            times: None,
+        }
     }
 
     /// The preset `chaos`: any call fails in some way with this probability.
     pub fn chaos(probability: f64) -> Self {
-        Self { probability, ..Self::new(Match::default(), Effect::Chaos) }
+        Self {
+            probability,
+            ..Self::new(Match::default(), Effect::Chaos)
+        }
     }
 }
 
@@ -139,13 +147,23 @@ struct Held {
 
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, ..Self::default() }
+        Self {
+            seed,
+            ..Self::default()
+        }
     }
 
     /// Adds a rule and returns its number. Rules are tried in the order in which they were added.
     pub fn add(&mut self, rule: Rule) -> u64 {
         self.next_id += 1;
-        self.rules.insert(self.next_id, Held { rule, hits: 0, seen: BTreeMap::new() });
+        self.rules.insert(
+            self.next_id,
+            Held {
+                rule,
+                hits: 0,
+                seen: BTreeMap::new(),
+            },
+        );
         self.next_id
     }
 
@@ -169,7 +187,10 @@ impl Faults {
 
     /// Number, rule and hits of each rule in force.
     pub fn list(&self) -> Vec<(u64, Rule, u64)> {
-        self.rules.iter().map(|(id, held)| (*id, held.rule.clone(), held.hits)).collect()
+        self.rules
+            .iter()
+            .map(|(id, held)| (*id, held.rule.clone(), held.hits))
+            .collect()
     }
 
     pub(crate) fn decide(&mut self, subject: &Subject<'_>) -> Verdict {
@@ -180,7 +201,12 @@ impl Faults {
             if spent || !applies(&held.rule.matches, subject) {
                 continue;
             }
-            let operation = format!("{} {} {}", subject.method, subject.service.name(), subject.template);
+            let operation = format!(
+                "{} {} {}",
+                subject.method,
+                subject.service.name(),
+                subject.template
+            );
             let seen = held.seen.entry(operation.clone()).or_default();
             *seen += 1;
             let mut rng = fastrand::Rng::with_seed(mix(seed, *id, *seen, &operation));
@@ -208,19 +234,29 @@ impl Faults {
 fn mix(seed: u64, rule: u64, nth: u64, operation: &str) -> u64 {
     let numbers = [seed, rule, nth].map(u64::to_le_bytes);
     let bytes = numbers.iter().flatten().copied().chain(operation.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 fn applies(rule: &Match, subject: &Subject<'_>) -> bool {
     let named = |part: &String| {
         let fields = subject.body.as_object();
         fields.is_some_and(|fields| {
-            fields.values().any(|resource| resource["name"].as_str().is_some_and(|name| name.contains(part)))
+            fields
+                .values()
+                .any(|resource| resource["name"].as_str().is_some_and(|name| name.contains(part)))
         })
     };
     rule.service.is_none_or(|service| service == subject.service)
-        && rule.method.as_ref().is_none_or(|method| method.eq_ignore_ascii_case(subject.method))
-        && rule.path.as_ref().is_none_or(|path| glob(path, subject.path) || glob(path, subject.template))
+        && rule
+            .method
+            .as_ref()
+            .is_none_or(|method| method.eq_ignore_ascii_case(subject.method))
+        && rule
+            .path
+            .as_ref()
+            .is_none_or(|path| glob(path, subject.path) || glob(path, subject.template))
         && rule.name.as_ref().is_none_or(named)
 }
 
@@ -228,19 +264,34 @@ fn chaos(rng: &mut fastrand::Rng, subject: &Subject<'_>) -> Effect {
     let creates_server = subject.method == "POST" && subject.template == "/v2.1/servers";
     let is_create = subject.method == "POST" && subject.service != Service::Identity;
     match rng.u8(0..20) {
-        0..=3 => Effect::Status { status: 503, retry_after: None },
-        4..=5 => Effect::Status { status: 500, retry_after: None },
-        6..=7 => Effect::Status { status: 429, retry_after: Some(1) },
+        0..=3 => Effect::Status {
+            status: 503,
+            retry_after: None,
+        },
+        4..=5 => Effect::Status {
+            status: 500,
+            retry_after: None,
+        },
+        6..=7 => Effect::Status {
+            status: 429,
+            retry_after: Some(1),
+        },
         8..=10 => Effect::Reset,
         11..=14 => Effect::LostAnswer,
         15 => Effect::Timeout { ms: 200 },
         16 if creates_server => Effect::StuckBuild,
-        17 if creates_server => Effect::ServerError { message: no_valid_host() },
+        17 if creates_server => Effect::ServerError {
+            message: no_valid_host(),
+        },
         18 if is_create => Effect::Quota,
-        19 if subject.method != "GET" && subject.service != Service::Identity => {
-            Effect::Status { status: 409, retry_after: None }
-        }
-        _ => Effect::Latency { ms: 50, jitter_ms: 200 },
+        19 if subject.method != "GET" && subject.service != Service::Identity => Effect::Status {
+            status: 409,
+            retry_after: None,
+        },
+        _ => Effect::Latency {
+            ms: 50,
+            jitter_ms: 200,
+        },
     }
 }
 
@@ -266,7 +317,10 @@ mod tests {
         busy.add(rule);
         for _ in 0..50 {
             decide(&mut busy, "/v2.1/os-keypairs");
-            assert_eq!(decide(&mut alone, "/v2.1/servers"), decide(&mut busy, "/v2.1/servers"));
+            assert_eq!(
+                decide(&mut alone, "/v2.1/servers"),
+                decide(&mut busy, "/v2.1/servers")
+            );
         }
     }
 
@@ -275,7 +329,9 @@ mod tests {
         let run = |seed| {
             let mut faults = Faults::new(seed);
             faults.add(Rule::chaos(0.5));
-            (0..50).map(|_| decide(&mut faults, "/v2.1/servers").effect).collect::<Vec<_>>()
+            (0..50)
+                .map(|_| decide(&mut faults, "/v2.1/servers").effect)
+                .collect::<Vec<_>>()
         };
         assert_ne!(run(1), run(2));
     }
@@ -286,10 +342,22 @@ mod tests {
         let slow = Effect::Latency { ms: 5, jitter_ms: 0 };
         faults.add(Rule::new(Match::default(), slow.clone()));
         faults.add(Rule::new(Match::default(), slow));
-        let matches = Match { name: Some("worker".to_owned()), ..Match::default() };
-        faults.add(Rule { times: Some(1), ..Rule::new(matches, Effect::Reset) });
+        let matches = Match {
+            name: Some("worker".to_owned()),
+            ..Match::default()
+        };
+        faults.add(Rule {
+            times: Some(1),
+            ..Rule::new(matches, Effect::Reset)
+        });
         let first = decide(&mut faults, "/v2.1/servers");
-        assert_eq!(first, Verdict { latency_ms: 10, effect: Some(Effect::Reset) });
+        assert_eq!(
+            first,
+            Verdict {
+                latency_ms: 10,
+                effect: Some(Effect::Reset)
+            }
+        );
         assert_eq!(decide(&mut faults, "/v2.1/servers").effect, None);
     }
 }

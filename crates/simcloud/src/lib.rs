@@ -24,6 +24,7 @@ mod counts;
 mod http;
 mod pattern;
 mod pipeline;
+mod realize;
 mod server;
 mod service;
 mod simcloud;

@@ -4,12 +4,16 @@
 /// True when `text` matches `glob`, where `*` stands for any run of characters, also an empty one.
 pub(crate) fn glob(glob: &str, text: &str) -> bool {
     let mut parts = glob.split('*');
-    let Some(rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
+    let Some(rest) = text.strip_prefix(parts.next().unwrap_or_default()) else {
+        return false;
+    };
     let mut rest = rest;
     let mut last = None;
     for part in parts {
         if let Some(previous) = last.replace(part) {
-            let Some(at) = rest.find(previous) else { return false };
+            let Some(at) = rest.find(previous) else {
+                return false;
+            };
             rest = &rest[at + previous.len()..];
         }
     }
@@ -42,18 +46,31 @@ pub(crate) fn regex_search(pattern: &str, text: &str) -> bool {
     while let Some(character) = characters.next() {
         match (character, atoms.last_mut()) {
             ('*', Some(atom)) => atom.repeated = true,
-            ('.', _) => atoms.push(Atom { literal: None, repeated: false }),
-            ('\\', _) => atoms.push(Atom { literal: characters.next(), repeated: false }),
-            (other, _) => atoms.push(Atom { literal: Some(other), repeated: false }),
+            ('.', _) => atoms.push(Atom {
+                literal: None,
+                repeated: false,
+            }),
+            ('\\', _) => atoms.push(Atom {
+                literal: characters.next(),
+                repeated: false,
+            }),
+            (other, _) => atoms.push(Atom {
+                literal: Some(other),
+                repeated: false,
+            }),
         }
     }
     let text: Vec<char> = text.chars().collect();
     let starts = if anchored { 0..=0 } else { 0..=text.len() };
-    starts.into_iter().any(|start| matches_here(&atoms, &text[start..], to_end))
+    starts
+        .into_iter()
+        .any(|start| matches_here(&atoms, &text[start..], to_end))
 }
 
 fn matches_here(atoms: &[Atom], text: &[char], to_end: bool) -> bool {
-    let Some((atom, rest)) = atoms.split_first() else { return !to_end || text.is_empty() };
+    let Some((atom, rest)) = atoms.split_first() else {
+        return !to_end || text.is_empty();
+    };
     let fits = |character: &char| atom.literal.is_none_or(|literal| literal == *character);
     if atom.repeated {
         let longest = text.iter().take_while(|character| fits(character)).count();

@@ -26,8 +26,14 @@ pub enum Service {
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Identity, Self::Image, Self::Compute, Self::Network, Self::Volume, Self::LoadBalancer];
+    pub const ALL: [Self; 6] = [
+        Self::Identity,
+        Self::Image,
+        Self::Compute,
+        Self::Network,
+        Self::Volume,
+        Self::LoadBalancer,
+    ];
 
     /// First path segment, as DevStack lays the services out.
     pub fn prefix(self) -> &'static str {
@@ -96,7 +102,10 @@ impl Service {
             }
             Self::Volume => {
                 headers.push(("x-compute-request-id".to_owned(), id));
-                let asked = call.headers.get("openstack-api-version").and_then(|all| all.split(' ').nth(1));
+                let asked = call
+                    .headers
+                    .get("openstack-api-version")
+                    .and_then(|all| all.split(' ').nth(1));
                 let version = match asked {
                     None => "3.0",
                     Some("latest") => "3.71",
@@ -118,8 +127,10 @@ pub(crate) fn template(path: &[String]) -> String {
     let mut previous = "";
     for segment in path {
         out.push('/');
-        let named = matches!(previous, "os-keypairs" | "tags" | "metadata" | "domains" | "regions" | "flavors")
-            || (previous == "os-quota-sets" || previous == "quotas");
+        let named = matches!(
+            previous,
+            "os-keypairs" | "tags" | "metadata" | "domains" | "regions" | "flavors"
+        ) || (previous == "os-quota-sets" || previous == "quotas");
         let fixed = matches!(segment.as_str(), "detail" | "defaults" | "default");
         match () {
             () if looks_like_id(segment) => out.push_str("{id}"),
@@ -144,7 +155,10 @@ mod tests {
     fn variable_parts_of_a_path_are_taken_out_of_its_template() {
         let path = |text: &str| text.split('/').map(str::to_owned).collect::<Vec<_>>();
         for (given, expected) in [
-            ("v2.1/servers/7c6f2f4a-77a0-4a64-8d7b-13e2a8e6f5a0/action", "/v2.1/servers/{id}/action"),
+            (
+                "v2.1/servers/7c6f2f4a-77a0-4a64-8d7b-13e2a8e6f5a0/action",
+                "/v2.1/servers/{id}/action",
+            ),
             ("v2.1/servers/detail", "/v2.1/servers/detail"),
             ("v2.1/os-keypairs/mine", "/v2.1/os-keypairs/{name}"),
             ("v3/users/0123456789abcdef0123456789abcdef", "/v3/users/{id}"),

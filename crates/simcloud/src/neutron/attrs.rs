@@ -79,7 +79,9 @@ impl<'a> Attrs<'a> {
 
     /// A list of texts.
     pub(crate) fn texts(&self, key: &str) -> Result<Option<Vec<String>>, Refusal> {
-        let Some(items) = self.list(key)? else { return Ok(None) };
+        let Some(items) = self.list(key)? else {
+            return Ok(None);
+        };
         items
             .iter()
             .map(|item| {
@@ -113,7 +115,12 @@ pub(crate) fn of_create(call: &Call, kind: Kind) -> Result<(Vec<Attrs<'_>>, bool
     let (objects, is_bulk) = match (body.get(kind.plural()), body.get(kind.singular())) {
         (Some(Value::Array(items)), _) => (items.iter().collect::<Vec<_>>(), true),
         (_, Some(item)) => (vec![item], false),
-        _ => return Err(bad_request(format!("Unable to find '{}' in request body", kind.singular()))),
+        _ => {
+            return Err(bad_request(format!(
+                "Unable to find '{}' in request body",
+                kind.singular()
+            )));
+        }
     };
     if objects.is_empty() {
         return Err(bad_request("Resources required"));
@@ -128,18 +135,32 @@ pub(crate) fn of_create(call: &Call, kind: Kind) -> Result<(Vec<Attrs<'_>>, bool
             .filter(|name| !kind.creatable().contains(name) && !["project_id", "tenant_id"].contains(name))
             .collect();
         if let Some(read_only) = unknown.iter().find(|name| READ_ONLY.contains(name)) {
-            return Err(bad_request(format!("Attribute '{read_only}' not allowed in POST")));
+            return Err(bad_request(format!(
+                "Attribute '{read_only}' not allowed in POST"
+            )));
         }
         if !unknown.is_empty() {
-            return Err(bad_request(format!("Unrecognized attribute(s) '{}'", unknown.join(", "))));
+            return Err(bad_request(format!(
+                "Unrecognized attribute(s) '{}'",
+                unknown.join(", ")
+            )));
         }
         found.push(attrs);
     }
     Ok((found, is_bulk))
 }
 
-const READ_ONLY: &[&str] =
-    &["id", "status", "subnets", "created_at", "updated_at", "revision_number", "router_id", "routes", "ip_allocation"];
+const READ_ONLY: &[&str] = &[
+    "id",
+    "status",
+    "subnets",
+    "created_at",
+    "updated_at",
+    "revision_number",
+    "router_id",
+    "routes",
+    "ip_allocation",
+];
 
 /// The attributes of a PUT body.
 pub(crate) fn of_update(call: &Call, kind: Kind) -> Result<Attrs<'_>, Refusal> {
@@ -185,5 +206,7 @@ pub(crate) fn invalid(key: &str, reason: &str) -> Refusal {
 
 /// 400 for an attribute that must be there.
 pub(crate) fn missing(key: &str) -> Refusal {
-    bad_request(format!("Failed to parse request. Required attribute '{key}' not specified"))
+    bad_request(format!(
+        "Failed to parse request. Required attribute '{key}' not specified"
+    ))
 }

@@ -20,7 +20,10 @@ impl Cidr {
             None => (text, 32),
         };
         let address: Ipv4Addr = address.parse().ok()?;
-        Some(Self { network: Ipv4Addr::from(u32::from(address) & mask(prefix_len)), prefix_len })
+        Some(Self {
+            network: Ipv4Addr::from(u32::from(address) & mask(prefix_len)),
+            prefix_len,
+        })
     }
 
     /// First address of the prefix.
@@ -52,9 +55,15 @@ impl Cidr {
     pub fn hosts(&self) -> AddressRange {
         let (first, last) = (u32::from(self.network), u32::from(self.broadcast()));
         if self.prefix_len >= 31 {
-            AddressRange { start: self.network, end: self.broadcast() }
+            AddressRange {
+                start: self.network,
+                end: self.broadcast(),
+            }
         } else {
-            AddressRange { start: Ipv4Addr::from(first + 1), end: Ipv4Addr::from(last - 1) }
+            AddressRange {
+                start: Ipv4Addr::from(first + 1),
+                end: Ipv4Addr::from(last - 1),
+            }
         }
     }
 }
@@ -111,10 +120,16 @@ impl AddressRange {
         let middle = u32::from(address);
         let mut rest = Vec::new();
         if address > self.start {
-            rest.push(Self { start: self.start, end: Ipv4Addr::from(middle - 1) });
+            rest.push(Self {
+                start: self.start,
+                end: Ipv4Addr::from(middle - 1),
+            });
         }
         if address < self.end {
-            rest.push(Self { start: Ipv4Addr::from(middle + 1), end: self.end });
+            rest.push(Self {
+                start: Ipv4Addr::from(middle + 1),
+                end: self.end,
+            });
         }
         rest
     }
@@ -135,7 +150,11 @@ mod tests {
         let cidr = Cidr::parse("10.0.0.77/24").unwrap();
         assert_eq!(cidr.to_string(), "10.0.0.0/24");
         assert_eq!(cidr.hosts().to_string(), "10.0.0.1-10.0.0.254");
-        assert!(Cidr::parse("0.0.0.0/0").unwrap().contains(Ipv4Addr::new(200, 1, 1, 1)));
+        assert!(
+            Cidr::parse("0.0.0.0/0")
+                .unwrap()
+                .contains(Ipv4Addr::new(200, 1, 1, 1))
+        );
         assert_eq!(Cidr::parse("10.0.0.0/33"), None);
         assert_eq!(Cidr::parse("fd00::/8"), None);
     }
@@ -143,8 +162,11 @@ mod tests {
     #[test]
     fn a_gateway_in_the_middle_splits_the_pool() {
         let hosts = Cidr::parse("10.0.0.0/29").unwrap().hosts();
-        let parts: Vec<String> =
-            hosts.without(Ipv4Addr::new(10, 0, 0, 3)).iter().map(ToString::to_string).collect();
+        let parts: Vec<String> = hosts
+            .without(Ipv4Addr::new(10, 0, 0, 3))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(parts, ["10.0.0.1-10.0.0.2", "10.0.0.4-10.0.0.6"]);
     }
 }

@@ -9,7 +9,14 @@ use serde_json::{Map, Value, json};
 use crate::call::{Call, Refusal, Reply};
 
 /// Query parameters that steer the list and are not filters.
-const CONTROLS: &[&str] = &["fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"];
+const CONTROLS: &[&str] = &[
+    "fields",
+    "sort_key",
+    "sort_dir",
+    "limit",
+    "marker",
+    "page_reverse",
+];
 
 /// The filters of a call: name and value, controls left out.
 pub(crate) fn filters(call: &Call) -> impl Iterator<Item = (&str, &str)> {
@@ -31,38 +38,61 @@ pub(crate) fn matches(call: &Call, object: &Value) -> bool {
     names.sort_unstable();
     names.dedup();
     names.into_iter().all(|name| {
-        let wanted: Vec<&str> = filters(call).filter(|(key, _)| *key == name).map(|(_, value)| value).collect();
+        let wanted: Vec<&str> = filters(call)
+            .filter(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+            .collect();
         match name {
-            "tags" => wanted.iter().all(|list| list.split(',').all(|tag| has_tag(object, tag))),
-            "tags-any" => wanted.iter().any(|list| list.split(',').any(|tag| has_tag(object, tag))),
-            "not-tags" => !wanted.iter().all(|list| list.split(',').all(|tag| has_tag(object, tag))),
-            "not-tags-any" => !wanted.iter().any(|list| list.split(',').any(|tag| has_tag(object, tag))),
+            "tags" => wanted
+                .iter()
+                .all(|list| list.split(',').all(|tag| has_tag(object, tag))),
+            "tags-any" => wanted
+                .iter()
+                .any(|list| list.split(',').any(|tag| has_tag(object, tag))),
+            "not-tags" => !wanted
+                .iter()
+                .all(|list| list.split(',').all(|tag| has_tag(object, tag))),
+            "not-tags-any" => !wanted
+                .iter()
+                .any(|list| list.split(',').any(|tag| has_tag(object, tag))),
             "fixed_ips" => has_fixed_ip(object, &wanted),
-            "changed_since" => {
-                wanted.iter().any(|since| object["updated_at"].as_str().is_some_and(|at| at >= since))
-            }
+            "changed_since" => wanted
+                .iter()
+                .any(|since| object["updated_at"].as_str().is_some_and(|at| at >= *since)),
             _ => wanted.iter().any(|text| equals(&object[name], text)),
         }
     })
 }
 
 fn has_tag(object: &Value, tag: &str) -> bool {
-    object["tags"].as_array().is_some_and(|tags| tags.iter().any(|have| have == tag))
+    object["tags"]
+        .as_array()
+        .is_some_and(|tags| tags.iter().any(|have| have == tag))
 }
 
 /// `ip_address=`, `ip_address_substr=` and `subnet_id=`: values of one key are alternatives, keys add up.
 fn has_fixed_ip(object: &Value, wanted: &[&str]) -> bool {
-    let Some(fixed_ips) = object["fixed_ips"].as_array() else { return false };
-    ["ip_address", "ip_address_substr", "subnet_id"].into_iter().all(|key| {
-        let mut values = wanted.iter().filter_map(|text| text.split_once('=')).filter(|(k, _)| *k == key).peekable();
-        values.peek().is_none()
-            || values.any(|(_, value)| {
-                fixed_ips.iter().any(|fixed| match key {
-                    "ip_address_substr" => fixed["ip_address"].as_str().is_some_and(|ip| ip.contains(value)),
-                    _ => fixed[key] == value,
+    let Some(fixed_ips) = object["fixed_ips"].as_array() else {
+        return false;
+    };
+    ["ip_address", "ip_address_substr", "subnet_id"]
+        .into_iter()
+        .all(|key| {
+            let mut values = wanted
+                .iter()
+                .filter_map(|text| text.split_once('='))
+                .filter(|(k, _)| *k == key)
+                .peekable();
+            values.peek().is_none()
+                || values.any(|(_, value)| {
+                    fixed_ips.iter().any(|fixed| match key {
+                        "ip_address_substr" => {
+                            fixed["ip_address"].as_str().is_some_and(|ip| ip.contains(value))
+                        }
+                        _ => fixed[key] == value,
+                    })
                 })
-            })
-    })
+        })
 }
 
 fn equals(value: &Value, text: &str) -> bool {
@@ -88,20 +118,27 @@ pub(crate) fn list(
 ) -> Result<Reply, Refusal> {
     let mut objects: Vec<Value> = objects.filter(|object| matches(call, object)).collect();
     sort(call, &mut objects);
-    let reverse = call.query("page_reverse").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+    let reverse = call
+        .query("page_reverse")
+        .is_some_and(|text| text.eq_ignore_ascii_case("true"));
     if reverse {
         objects.reverse();
     }
     if let Some(marker) = call.query("marker") {
         let Some(at) = objects.iter().position(|object| object["id"] == marker) else {
-            return Err(Refusal::new(400, "HTTPBadRequest", format!("Invalid input for marker: {marker}")));
+            return Err(Refusal::new(
+                400,
+                "HTTPBadRequest",
+                format!("Invalid input for marker: {marker}"),
+            ));
         };
         objects.drain(..=at);
     }
     let limit = match call.query("limit") {
         None => None,
         Some(text) => Some(text.parse::<usize>().map_err(|_| {
-            let message = format!("Bad limit request: Limit must be an integer 0 or greater and not '{text}'.");
+            let message =
+                format!("Bad limit request: Limit must be an integer 0 or greater and not '{text}'.");
             Refusal::new(400, "BadRequest", message)
         })?),
     }
@@ -139,7 +176,9 @@ fn next_link(call: &Call, collection_path: &str, marker: &Value) -> String {
 fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         })
         .collect()
@@ -155,11 +194,15 @@ fn sort(call: &Call, objects: &mut [Value]) {
     };
     let (keys, directions) = (values("sort_key"), values("sort_dir"));
     objects.sort_by(|left, right| {
-        keys.iter().enumerate().fold(Ordering::Equal, |order, (index, key)| {
-            let next = compare(&left[*key], &right[*key]);
-            let descending = directions.get(index).is_some_and(|text| text.eq_ignore_ascii_case("desc"));
-            order.then(if descending { next.reverse() } else { next })
-        })
+        keys.iter()
+            .enumerate()
+            .fold(Ordering::Equal, |order, (index, key)| {
+                let next = compare(&left[*key], &right[*key]);
+                let descending = directions
+                    .get(index)
+                    .is_some_and(|text| text.eq_ignore_ascii_case("desc"));
+                order.then(if descending { next.reverse() } else { next })
+            })
     });
 }
 
@@ -167,7 +210,10 @@ fn compare(left: &Value, right: &Value) -> Ordering {
     match (left, right) {
         (Value::Number(a), Value::Number(b)) => a.as_i64().cmp(&b.as_i64()),
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
-        _ => left.as_str().unwrap_or_default().cmp(right.as_str().unwrap_or_default()),
+        _ => left
+            .as_str()
+            .unwrap_or_default()
+            .cmp(right.as_str().unwrap_or_default()),
     }
 }
 
@@ -180,9 +226,11 @@ pub(crate) fn trim(call: &Call, object: Value) -> Value {
         .flat_map(|(_, value)| value.split(','))
         .collect();
     match object {
-        Value::Object(map) if !wanted.is_empty() => {
-            Value::Object(map.into_iter().filter(|(name, _)| wanted.contains(&name.as_str())).collect())
-        }
+        Value::Object(map) if !wanted.is_empty() => Value::Object(
+            map.into_iter()
+                .filter(|(name, _)| wanted.contains(&name.as_str()))
+                .collect(),
+        ),
         other => other,
     }
 }

@@ -92,11 +92,18 @@ impl Kind {
             Self::Subnet => ("SubnetNotFound", format!("Subnet {id} could not be found.")),
             Self::Router => ("RouterNotFound", format!("Router {id} could not be found")),
             Self::Port => ("PortNotFound", format!("Port {id} could not be found.")),
-            Self::SecurityGroup => ("SecurityGroupNotFound", format!("Security group {id} does not exist")),
-            Self::SecurityGroupRule => {
-                ("SecurityGroupRuleNotFound", format!("Security group rule {id} does not exist"))
-            }
-            Self::FloatingIp => ("FloatingIPNotFound", format!("Floating IP {id} could not be found")),
+            Self::SecurityGroup => (
+                "SecurityGroupNotFound",
+                format!("Security group {id} does not exist"),
+            ),
+            Self::SecurityGroupRule => (
+                "SecurityGroupRuleNotFound",
+                format!("Security group rule {id} does not exist"),
+            ),
+            Self::FloatingIp => (
+                "FloatingIPNotFound",
+                format!("Floating IP {id} could not be found"),
+            ),
         };
         Refusal::new(404, class, message)
     }
