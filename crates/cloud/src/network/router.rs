@@ -1,0 +1,94 @@
+//! Routers and their legs on subnets.
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::port::PortBody;
+use super::{call, owned};
+use crate::error::Error;
+use crate::session::Session;
+
+/// A router.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Router {
+    /// Id.
+    pub id: String,
+    /// Name; need not be unique.
+    #[serde(default)]
+    pub name: String,
+    /// `ACTIVE`, `ALLOCATING` or `ERROR`.
+    #[serde(default)]
+    pub status: String,
+}
+
+/// Creates a router with a gateway on an external network.
+pub async fn create_router(
+    session: &Session,
+    name: &str,
+    external_network_id: &str,
+) -> Result<Router, Error> {
+    let body = json!({"router": {
+        "name": name,
+        "admin_state_up": true,
+        "external_gateway_info": {"network_id": external_network_id},
+    }});
+    call(session, Method::POST, &["routers"])
+        .body(body)
+        .read("router")
+        .await
+}
+
+/// The project's routers with exactly this name.
+pub async fn routers_named(session: &Session, name: &str) -> Result<Vec<Router>, Error> {
+    let mut all: Vec<Router> = owned(session, "routers", "routers", ("name", name)).await?;
+    all.retain(|router| router.name == name);
+    Ok(all)
+}
+
+/// Deletes a router. What is gone already counts as deleted; one with legs left is a passing conflict.
+pub async fn delete_router(session: &Session, id: &str) -> Result<(), Error> {
+    call(session, Method::DELETE, &["routers", id]).gone().await
+}
+
+/// Gives a router a leg on a subnet, at the subnet's gateway address. `BadRequest` when it has one there.
+pub async fn add_router_interface(session: &Session, router_id: &str, subnet_id: &str) -> Result<(), Error> {
+    let path = ["routers", router_id, "add_router_interface"];
+    call(session, Method::PUT, &path)
+        .body(json!({"subnet_id": subnet_id}))
+        .done()
+        .await
+}
+
+/// Takes a router's leg on a subnet away. One that it does not have is fine, and so is a router that is gone; a
+/// floating IP that still goes through it is a passing conflict.
+pub async fn remove_router_interface(
+    session: &Session,
+    router_id: &str,
+    subnet_id: &str,
+) -> Result<(), Error> {
+    let path = ["routers", router_id, "remove_router_interface"];
+    call(session, Method::PUT, &path)
+        .body(json!({"subnet_id": subnet_id}))
+        .gone()
+        .await
+}
+
+/// True when a router has a leg on a subnet.
+pub async fn has_router_interface(
+    session: &Session,
+    router_id: &str,
+    subnet_id: &str,
+) -> Result<bool, Error> {
+    let query = call(session, Method::GET, &["ports"])
+        .query("device_id", router_id)
+        .query("fixed_ips", format!("subnet_id={subnet_id}"));
+    let ports: Vec<PortBody> = query.list("ports").await?;
+    // Plain, distributed and highly available routers own their legs as `network:router_interface`,
+    // `network:router_interface_distributed` and `network:ha_router_replicated_interface`.
+    Ok(ports.iter().any(|port| {
+        port.device_id == router_id
+            && port.device_owner.contains("interface")
+            && port.fixed_ips.iter().any(|ip| ip.subnet_id == subnet_id)
+    }))
+}

@@ -1,0 +1,277 @@
+//! Somebody's right to call: a token that is made when needed and renewed in time.
+//!
+//! At most one authentication of a session is under way; everybody else waits for it and takes its outcome.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, Url};
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::connector::Connector;
+use crate::credentials::{Credentials, password_body};
+use crate::error::{Error, Kind};
+use crate::meter::Meter;
+use crate::service::Service;
+use crate::token::{TokenBody, TokenInfo};
+use crate::wire::{Answer, Wire};
+
+/// A token is renewed this long before its end, or a tenth of its life if that is less.
+const MARGIN_MAX: Duration = Duration::from_secs(120);
+/// After a failed renewal a token that still holds is used for this long before the next try.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
+
+/// A session. Clones share the token and are cheap.
+#[derive(Clone)]
+pub struct Session {
+    shared: Arc<Shared>,
+    request_id: Option<Arc<str>>,
+    meter: Option<Arc<Meter>>,
+}
+
+struct Shared {
+    connector: Connector,
+    credentials: Credentials,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// The latest authentication that failed, and when.
+    failure: Option<(Instant, Error)>,
+}
+
+/// A token with its times on the monotonic clock: its life is taken from Keystone's own two stamps, so a wrong
+/// clock here does no harm.
+struct Held {
+    info: Arc<TokenInfo>,
+    renew_at: Instant,
+    ends_at: Instant,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("credentials", &self.shared.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(crate) fn new(connector: Connector, credentials: Credentials) -> Self {
+        let shared = Shared {
+            connector,
+            credentials,
+            state: Mutex::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            request_id: None,
+            meter: None,
+        }
+    }
+
+    /// The same session, sending this `req-<uuid>` as `X-OpenStack-Request-ID` with every call, so that the logs
+    /// of all services tell of it.
+    pub fn with_request_id(&self, id: &str) -> Self {
+        Self {
+            request_id: Some(id.into()),
+            ..self.clone()
+        }
+    }
+
+    /// The same session, counting its calls.
+    pub fn with_meter(&self, meter: Arc<Meter>) -> Self {
+        Self {
+            meter: Some(meter),
+            ..self.clone()
+        }
+    }
+
+    /// The token in use. Authenticates if there is none or it is about to end. A renewal that fails for a passing
+    /// reason leaves the old token in use until its end.
+    pub async fn token(&self) -> Result<Arc<TokenInfo>, Error> {
+        let asked = Instant::now();
+        let mut state = self.shared.state.lock().await;
+        if let Some(held) = &state.held
+            && (Instant::now() < held.renew_at || !self.renewable())
+        {
+            return Ok(held.info.clone());
+        }
+        // Those who waited while an authentication failed do not queue up to fail one after the other.
+        if let Some((at, error)) = &state.failure
+            && *at >= asked
+        {
+            return Err(error.clone());
+        }
+        let error = match self.authenticate().await {
+            Ok(info) => {
+                let info = Arc::new(info);
+                *state = State {
+                    held: Some(Held::new(info.clone())),
+                    failure: None,
+                };
+                return Ok(info);
+            }
+            Err(error) => error,
+        };
+        if let Some(old) = &mut state.held
+            && error.is_transient()
+            && Instant::now() < old.ends_at
+        {
+            tracing::warn!(error = %error, "renewal of a token failed, going on with the old one");
+            old.renew_at = Instant::now() + RENEWAL_PAUSE;
+            return Ok(old.info.clone());
+        }
+        state.failure = Some((Instant::now(), error.clone()));
+        Err(error)
+    }
+
+    /// The way that its calls go.
+    pub fn connector(&self) -> &Connector {
+        &self.shared.connector
+    }
+
+    fn renewable(&self) -> bool {
+        matches!(self.shared.credentials, Credentials::Password { .. })
+    }
+
+    /// Forgets a token that a service did not accept, unless another took its place meanwhile.
+    async fn forget(&self, refused: &Arc<TokenInfo>) {
+        let mut state = self.shared.state.lock().await;
+        if state
+            .held
+            .as_ref()
+            .is_some_and(|held| Arc::ptr_eq(&held.info, refused))
+        {
+            state.held = None;
+        }
+    }
+
+    async fn authenticate(&self) -> Result<TokenInfo, Error> {
+        let mut url = self.connector().identity_root().clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(["auth", "tokens"]);
+        }
+        let wire = match &self.shared.credentials {
+            Credentials::Password {
+                user,
+                password,
+                scope,
+            } => {
+                let mut wire = Wire::new(Service::Identity, Method::POST, url);
+                // A token that nobody hears of harms nobody.
+                wire.harmless = true;
+                wire.body = Some(password_body(user, password, scope).to_string().into_bytes());
+                wire
+            }
+            Credentials::Token { token } => {
+                let mut wire = Wire::new(Service::Identity, Method::GET, url);
+                wire.secret_header("x-auth-token", token)?;
+                wire.secret_header("x-subject-token", token)?;
+                wire
+            }
+        };
+        let answer =
+            self.exchange(wire)
+                .await
+                .map_err(|error| match (&self.shared.credentials, error.kind) {
+                    // Keystone does not find a token that it does not know.
+                    (Credentials::Token { .. }, Kind::NotFound) => Error {
+                        kind: Kind::Unauthorized,
+                        message: "the token is not valid".into(),
+                        ..error
+                    },
+                    _ => error,
+                })?;
+        let token = match &self.shared.credentials {
+            Credentials::Token { token } => token.clone(),
+            Credentials::Password { .. } => {
+                let header = answer
+                    .headers
+                    .get("x-subject-token")
+                    .and_then(|value| value.to_str().ok());
+                SecretString::from(header.ok_or_else(|| answer.malformed("the answer holds no token"))?)
+            }
+        };
+        read_token(&answer, token)
+    }
+
+    /// Sends a call with this session's token to the service's endpoint. `target` makes the call from the API's
+    /// root. A token that is refused is renewed once.
+    pub(crate) async fn send(
+        &self,
+        service: Service,
+        target: impl Fn(Url) -> Result<Wire, Error>,
+    ) -> Result<Answer, Error> {
+        let token = self.token().await?;
+        let mut wire = target(self.root(service, &token)?)?;
+        wire.secret_header("x-auth-token", &token.token)?;
+        match self.exchange(wire).await {
+            Err(error) if error.status == Some(401) && self.renewable() => self.forget(&token).await,
+            outcome => return outcome,
+        }
+        let token = self.token().await?;
+        let mut wire = target(self.root(service, &token)?)?;
+        wire.secret_header("x-auth-token", &token.token)?;
+        self.exchange(wire).await
+    }
+
+    fn root(&self, service: Service, token: &TokenInfo) -> Result<Url, Error> {
+        let options = self.connector().options();
+        match token
+            .catalog
+            .endpoint(service, options.interface, options.region.as_deref())
+        {
+            Ok(endpoint) => service
+                .root(endpoint, token.project_id.as_deref())
+                .ok_or_else(|| {
+                    Error::new(
+                        service.name(),
+                        Kind::NoEndpoint,
+                        "the catalog's endpoint is not a URL",
+                    )
+                }),
+            // Unscoped tokens have no catalog, but Keystone is known.
+            Err(_) if service == Service::Identity => Ok(self.connector().identity_root().clone()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn exchange(&self, mut wire: Wire) -> Result<Answer, Error> {
+        wire.headers.insert(
+            "accept",
+            reqwest::header::HeaderValue::from_static("application/json"),
+        );
+        if let Some(id) = self.request_id.as_deref().and_then(|id| id.parse().ok()) {
+            wire.headers.insert("x-openstack-request-id", id);
+        }
+        self.connector().exchange(&wire, self.meter.as_ref()).await
+    }
+}
+
+impl Held {
+    fn new(info: Arc<TokenInfo>) -> Self {
+        let life = (info.expires_at - info.issued_at).to_std().unwrap_or_default();
+        let ends_at = Instant::now() + life;
+        Self {
+            info,
+            renew_at: ends_at - MARGIN_MAX.min(life / 10),
+            ends_at,
+        }
+    }
+}
+
+/// Reads `{"token": {...}}`.
+pub(crate) fn read_token(answer: &Answer, token: SecretString) -> Result<TokenInfo, Error> {
+    let body = answer.json()?.get_mut("token").map(Value::take);
+    let body = body.and_then(|body| serde_json::from_value::<TokenBody>(body).ok());
+    Ok(body
+        .ok_or_else(|| answer.malformed("the answer does not describe a token"))?
+        .with_token(token))
+}
