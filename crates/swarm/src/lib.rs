@@ -1,1 +1,101 @@
-//! Placeholder.
+//! The Docker Swarm driver: clusters whose nodes run Docker in its swarm mode.
+//!
+//! Managers and workers are Nova servers of an image that has Docker and cloud-init; nothing is installed on
+//! them. Every address is known before the first boot, because ports and floating IPs come first, so that the
+//! certificates in the user-data are complete. A node fetches its join token from a manager over mutual
+//! TLS: tokens are in no user-data and in no store.
+//!
+//! The driver has no state: the graph, the user-data and the expected nodes follow from what is asked.
+
+mod check;
+mod cidr;
+mod graph;
+mod nodes;
+mod options;
+mod security;
+mod userdata;
+
+#[cfg(test)]
+mod programs;
+#[cfg(test)]
+mod testkit;
+
+use async_trait::async_trait;
+use jeroboam_driver::{
+    Access, Ask, Driver, DriverError, Graph, Invalid, Key, Made, NodeAsk, Provides, Report,
+};
+use jeroboam_types::{Coe, ServerType};
+
+use crate::options::Options;
+
+/// TCP port where managers hand out join tokens.
+pub const JOIN_PORT: u16 = 2378;
+
+/// TCP port of Docker's API when the template names none.
+pub const API_PORT: u16 = 2376;
+
+/// Builds swarms of virtual machines, whatever the image's `os_distro`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SwarmDriver;
+
+const PROVIDES: &[Provides] = &[
+    Provides {
+        server_type: ServerType::Vm,
+        os: None,
+        coe: Coe::Swarm,
+    },
+    Provides {
+        server_type: ServerType::Vm,
+        os: None,
+        coe: Coe::SwarmMode,
+    },
+];
+
+#[async_trait]
+impl Driver for SwarmDriver {
+    fn name(&self) -> &'static str {
+        "swarm"
+    }
+
+    fn provides(&self) -> &'static [Provides] {
+        PROVIDES
+    }
+
+    fn validate(&self, ask: &Ask) -> Result<(), Invalid> {
+        Options::parse(ask).map(drop)
+    }
+
+    fn graph(&self, ask: &Ask) -> Result<Graph, DriverError> {
+        Ok(graph::graph(ask, &Options::parse(ask)?)?)
+    }
+
+    fn user_data(&self, node: &NodeAsk<'_>) -> Result<Vec<u8>, DriverError> {
+        userdata::user_data(node, &Options::parse(node.ask)?)
+    }
+
+    /// `tcp://<address>:<port>`: the load balancer's floating IP, else its VIP, else the first manager's
+    /// floating IP, else its fixed IP.
+    fn api_address(&self, ask: &Ask, made: &Made) -> Option<String> {
+        let options = Options::parse(ask).ok()?;
+        let address = if options.load_balancer {
+            if options.load_balancer_floating_ip {
+                made.fact(&Key::new("floating-ip", "api"), "address")?
+            } else {
+                made.fact(&Key::new("load-balancer", "api"), "vip_address")?
+            }
+        } else {
+            let first = nodes::nodes(&ask.groups).into_iter().find(|node| node.manager)?;
+            let kind = if options.floating_ips {
+                "floating-ip"
+            } else {
+                "port"
+            };
+            made.fact(&first.key(kind), "address")?
+        };
+        Some(format!("tcp://{address}:{}", options.api_port))
+    }
+
+    async fn check(&self, ask: &Ask, access: &Access) -> Report {
+        check::check(ask, access).await
+    }
+}

@@ -1,0 +1,149 @@
+//! Single values of templates and labels, from text.
+
+use std::net::Ipv4Addr;
+use std::str::FromStr;
+
+use jeroboam_driver::Invalid;
+
+use super::StorageDriver;
+use crate::cidr::Cidr;
+use crate::{API_PORT, JOIN_PORT};
+
+/// Ports that the template's `apiserver_port` must leave alone.
+const TAKEN_PORTS: &[i32] = &[2377, JOIN_PORT as i32, 4789, 7946];
+
+/// Reads an amount of GiB.
+pub(super) fn number(text: &str) -> Result<u32, String> {
+    text.trim()
+        .parse()
+        .map_err(|_| format!("{text:?} is not a whole number of GiB"))
+}
+
+/// Reads a name that goes to a cloud service as it is.
+pub(super) fn word(text: &str) -> Result<String, String> {
+    if text.len() > 255 || text.chars().any(char::is_control) {
+        return Err("must be at most 255 printable characters".into());
+    }
+    Ok(text.trim().to_owned())
+}
+
+/// Items of a comma list, without blanks around them.
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+/// Reads `80,8080-8090`.
+pub(super) fn port_ranges(text: &str) -> Result<Vec<(u16, u16)>, String> {
+    let port = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port > 0);
+    items(text)
+        .map(|item| {
+            let (first, last) = item.split_once('-').unwrap_or((item, item));
+            match (port(first), port(last)) {
+                (Some(first), Some(last)) if first <= last => Ok((first, last)),
+                _ => Err(format!(
+                    "{item:?} is not a port or a range of ports such as 8080-8090"
+                )),
+            }
+        })
+        .collect()
+}
+
+/// Reads a comma list of IPv4 addresses.
+pub(super) fn name_servers(text: Option<&str>) -> Result<Vec<String>, Invalid> {
+    items(text.unwrap_or_default())
+        .map(|item| match Ipv4Addr::from_str(item) {
+            Ok(address) => Ok(address.to_string()),
+            Err(_) => Err(Invalid::new(
+                "dns_nameserver",
+                format!("{item:?} is not an IPv4 address"),
+            )),
+        })
+        .collect()
+}
+
+/// Port of Docker's API.
+pub(super) fn api_port(port: Option<i32>) -> Result<u16, Invalid> {
+    let Some(port) = port else { return Ok(API_PORT) };
+    u16::try_from(port)
+        .ok()
+        .filter(|number| *number >= 1024 && !TAKEN_PORTS.contains(&port))
+        .ok_or_else(|| {
+            Invalid::new(
+                "apiserver_port",
+                format!("{port} cannot be the port of Docker's API"),
+            )
+        })
+}
+
+/// Reads the name of a storage driver; `overlay2` when there is none.
+pub(super) fn storage_driver(text: Option<&str>) -> Result<StorageDriver, Invalid> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(StorageDriver::Overlay2);
+    };
+    StorageDriver::ALL
+        .iter()
+        .copied()
+        .find(|driver| driver.as_str() == text)
+        .ok_or_else(|| {
+            let known: Vec<_> = StorageDriver::ALL.iter().map(|driver| driver.as_str()).collect();
+            Invalid::new(
+                "docker_storage_driver",
+                format!("{text:?} is not one of {}", known.join(", ")),
+            )
+        })
+}
+
+/// Reads a comma list of `host[:port]` and CIDRs, the two forms that Docker knows.
+pub(super) fn registries(text: Option<&str>) -> Result<Vec<String>, Invalid> {
+    items(text.unwrap_or_default())
+        .map(|item| {
+            let (host, port) = item.split_once(':').unwrap_or((item, "5000"));
+            let is_host = !host.is_empty()
+                && !host.starts_with(['-', '.'])
+                && host
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
+            if (is_host && port.parse::<u16>().is_ok_and(|port| port > 0)) || Cidr::parse(item).is_ok() {
+                return Ok(item.to_owned());
+            }
+            Err(Invalid::new(
+                "insecure_registry",
+                format!("{item:?} is not a host with or without a port"),
+            ))
+        })
+        .collect()
+}
+
+/// Reads the URL of a proxy.
+pub(super) fn proxy(field: &str, text: Option<&str>) -> Result<Option<String>, Invalid> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let url = reqwest::Url::parse(text).ok().filter(|url| {
+        matches!(url.scheme(), "http" | "https" | "socks5") && url.has_host() && is_plain(text)
+    });
+    // The text may hold a password: it is not repeated.
+    url.map(|_| Some(text.to_owned()))
+        .ok_or_else(|| Invalid::new(field, "is not a URL such as http://proxy.example.com:3128"))
+}
+
+/// Reads a comma list of what is reached without a proxy.
+pub(super) fn no_proxy(text: Option<&str>) -> Result<Vec<String>, Invalid> {
+    items(text.unwrap_or_default())
+        .map(|item| {
+            if is_plain(item) {
+                return Ok(item.to_owned());
+            }
+            Err(Invalid::new(
+                "no_proxy",
+                format!("{item:?} is not a host, a domain or a network"),
+            ))
+        })
+        .collect()
+}
+
+/// True for texts that stay one word in a file of settings.
+fn is_plain(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '`' | '$'))
+}

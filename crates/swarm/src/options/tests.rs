@@ -1,0 +1,271 @@
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use jeroboam_driver::ask::Resolved;
+use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER};
+use jeroboam_types::{
+    Cluster, ClusterId, ClusterName, ClusterTemplate, Coe, Labels, NodeGroup, NodeGroupId, ServerType,
+    Status, TemplateId,
+};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A node group of a size.
+pub(crate) fn group(name: &str, role: &str, node_count: i32) -> NodeGroup {
+    NodeGroup {
+        id: 0,
+        uuid: NodeGroupId(uuid::Uuid::from_u128(7)),
+        name: name.into(),
+        cluster_id: ClusterId(uuid::Uuid::from_u128(1)),
+        project_id: "p".into(),
+        docker_volume_size: None,
+        labels: Labels::default(),
+        flavor_id: None,
+        image_id: None,
+        node_addresses: vec![],
+        node_count,
+        max_node_count: None,
+        min_node_count: None,
+        role: role.into(),
+        is_default: true,
+        stack_id: None,
+        status: Status::CreateInProgress,
+        status_reason: None,
+        version: None,
+        node_labels: BTreeMap::new(),
+        node_taints: vec![],
+        created_at: DateTime::UNIX_EPOCH,
+        updated_at: None,
+    }
+}
+
+/// A wish of so many managers and workers, with floating IPs and an external network.
+pub(crate) fn ask(managers: i32, workers: i32) -> Ask {
+    Ask {
+        cluster: Cluster {
+            uuid: ClusterId(uuid::Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)),
+            project_id: "p".into(),
+            user_id: "u".into(),
+            name: ClusterName::try_from("demo".to_owned()).unwrap(),
+            cluster_template_id: TemplateId(uuid::Uuid::from_u128(2)),
+            keypair: None,
+            docker_volume_size: None,
+            labels: Labels::default(),
+            master_flavor_id: Some("m1.small".into()),
+            flavor_id: Some("m1.small".into()),
+            fixed_network: None,
+            fixed_subnet: None,
+            floating_ip_enabled: None,
+            master_lb_enabled: None,
+            create_timeout: None,
+            discovery_url: None,
+            stack_id: None,
+            status: Status::CreateInProgress,
+            status_reason: None,
+            health_status: None,
+            health_status_reason: BTreeMap::new(),
+            api_address: None,
+            coe_version: None,
+            container_version: None,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: None,
+        },
+        template: ClusterTemplate {
+            uuid: TemplateId(uuid::Uuid::from_u128(2)),
+            project_id: "p".into(),
+            user_id: "u".into(),
+            name: None,
+            coe: Coe::SwarmMode,
+            image_id: "debian-12".into(),
+            flavor_id: None,
+            master_flavor_id: None,
+            keypair_id: None,
+            external_network_id: None,
+            fixed_network: None,
+            fixed_subnet: None,
+            dns_nameserver: Some("9.9.9.9, 1.1.1.1".into()),
+            network_driver: Some("docker".into()),
+            volume_driver: None,
+            apiserver_port: None,
+            docker_volume_size: None,
+            docker_storage_driver: None,
+            cluster_distro: None,
+            driver: None,
+            http_proxy: None,
+            https_proxy: None,
+            no_proxy: None,
+            insecure_registry: None,
+            labels: Labels::default(),
+            server_type: ServerType::Vm,
+            registry_enabled: false,
+            tls_disabled: false,
+            public: false,
+            hidden: false,
+            master_lb_enabled: false,
+            floating_ip_enabled: true,
+            tags: None,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: None,
+        },
+        groups: vec![
+            group(DEFAULT_MASTER, "master", managers),
+            group(DEFAULT_WORKER, "worker", workers),
+        ],
+        resolved: Resolved {
+            image_id: "image-id".into(),
+            flavors: BTreeMap::from([("m1.small".into(), "flavor-id".into())]),
+            external_network_id: Some("public-id".into()),
+            ..Resolved::default()
+        },
+    }
+}
+
+/// The wish with some of its values replaced, by the path in its JSON form.
+fn with(path: &str, value: Value) -> Ask {
+    let mut text = serde_json::to_value(ask(1, 2)).unwrap();
+    match text.pointer_mut(path) {
+        Some(old) => *old = value,
+        None => {
+            let (parent, key) = path.rsplit_once('/').unwrap();
+            text.pointer_mut(parent)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .insert(key.into(), value);
+        }
+    }
+    serde_json::from_value(text).unwrap()
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_the_name_of_its_field() {
+    let cases = [
+        ("/groups/0/node_count", json!(2), "master_count"),
+        ("/groups/0/node_count", json!(0), "master_count"),
+        ("/groups/1/node_count", json!(-1), "node_count"),
+        ("/groups/1/node_count", json!(250), "labels.fixed_subnet_cidr"),
+        ("/template/tls_disabled", json!(true), "tls_disabled"),
+        ("/template/registry_enabled", json!(true), "registry_enabled"),
+        ("/template/network_driver", json!("flannel"), "network_driver"),
+        ("/template/volume_driver", json!("rexray"), "volume_driver"),
+        (
+            "/template/docker_storage_driver",
+            json!("zfs"),
+            "docker_storage_driver",
+        ),
+        (
+            "/template/docker_storage_driver",
+            json!("devicemapper"),
+            "docker_volume_size",
+        ),
+        ("/cluster/docker_volume_size", json!(-1), "docker_volume_size"),
+        ("/template/dns_nameserver", json!("9.9.9.9,::1"), "dns_nameserver"),
+        ("/template/apiserver_port", json!(2377), "apiserver_port"),
+        ("/template/http_proxy", json!("proxy:3128\nX"), "http_proxy"),
+        ("/template/https_proxy", json!("ftp://proxy"), "https_proxy"),
+        ("/template/no_proxy", json!("a b"), "no_proxy"),
+        (
+            "/template/insecure_registry",
+            json!("http://registry:5000"),
+            "insecure_registry",
+        ),
+        (
+            "/template/insecure_registry",
+            json!("registry:0"),
+            "insecure_registry",
+        ),
+        (
+            "/cluster/labels/boot_volume_size",
+            json!("-1"),
+            "labels.boot_volume_size",
+        ),
+        (
+            "/groups/1/labels/boot_volume_size",
+            json!("ten"),
+            "labels.boot_volume_size",
+        ),
+        (
+            "/cluster/labels/availability_zone",
+            json!("a\nb"),
+            "labels.availability_zone",
+        ),
+        (
+            "/cluster/labels/fixed_subnet_cidr",
+            json!("10.0.0.0/29"),
+            "labels.fixed_subnet_cidr",
+        ),
+        (
+            "/cluster/labels/fixed_subnet_cidr",
+            json!("224.0.0.0/24"),
+            "labels.fixed_subnet_cidr",
+        ),
+        (
+            "/cluster/labels/worker_open_ports",
+            json!("80,90-80"),
+            "labels.worker_open_ports",
+        ),
+        (
+            "/cluster/labels/worker_open_ports",
+            json!("0"),
+            "labels.worker_open_ports",
+        ),
+        (
+            "/resolved/external_network_id",
+            json!(null),
+            "external_network_id",
+        ),
+        ("/resolved/fixed_subnet_id", json!("s"), "fixed_network"),
+        ("/cluster/flavor_id", json!(null), "flavor_id"),
+        ("/cluster/master_flavor_id", json!(""), "master_flavor_id"),
+    ];
+    for (path, value, field) in cases {
+        let wrong = Options::parse(&with(path, value.clone())).expect_err(path);
+        assert_eq!(wrong.field, field, "{path} = {value}: {}", wrong.reason);
+    }
+    let mut ask = with("/cluster/labels/master_lb_floating_ip_enabled", json!("maybe"));
+    ask.cluster.master_lb_enabled = Some(true);
+    assert_eq!(
+        Options::parse(&ask).unwrap_err().field,
+        "labels.master_lb_floating_ip_enabled"
+    );
+}
+
+#[test]
+fn right_values_are_read_and_unknown_labels_ignored() {
+    let mut ask = ask(3, 4);
+    ask.template.insecure_registry = Some("registry.example.com:5000, 10.1.0.0/16,10.2.0.9".into());
+    ask.template.http_proxy = Some("http://user:secret@proxy:3128".into());
+    ask.template.docker_storage_driver = Some("devicemapper".into());
+    ask.cluster.docker_volume_size = Some(3);
+    ask.cluster.labels = Labels::from_iter([
+        ("worker_open_ports", "80, 8080-8090"),
+        ("fixed_subnet_cidr", "10.9.0.0/28"),
+        ("swarm_strategy", "spread"),
+        ("availability_zone", "a"),
+    ]);
+    ask.groups[1].labels = Labels::from_iter([("availability_zone", "b"), ("boot_volume_size", "20")]);
+    ask.groups[1].image_id = Some("other-image".into());
+    ask.groups[0].image_id = Some("debian-12".into());
+    let options = Options::parse(&ask).unwrap();
+    assert_eq!(options.open_ports, [(80, 80), (8080, 8090)]);
+    assert_eq!(options.dns, ["9.9.9.9", "1.1.1.1"]);
+    assert_eq!(options.insecure_registries.len(), 3);
+    let of = |index: usize| GroupOptions::parse(&ask, &ask.groups[index], options.storage_driver).unwrap();
+    assert_eq!(
+        (
+            of(0).availability_zone.as_deref(),
+            of(1).availability_zone.as_deref()
+        ),
+        (Some("a"), Some("b"))
+    );
+    assert_eq!(
+        (of(0).image_id.as_str(), of(1).image_id.as_str()),
+        ("image-id", "other-image")
+    );
+    assert_eq!((of(0).boot_volume_size, of(1).boot_volume_size), (0, 20));
+    assert_eq!(
+        (of(0).flavor_id.as_str(), of(0).docker_volume_size),
+        ("flavor-id", 3)
+    );
+}

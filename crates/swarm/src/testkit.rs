@@ -1,0 +1,187 @@
+//! For tests: real certificates, and servers that answer as Docker does.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use jeroboam_driver::{Authority, CertificateRequest, Certificates, DriverError, KeyPair};
+use jeroboam_pki::{LeafRequest, Purpose, RsaBits, Validity};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use serde_json::Value;
+
+/// Certificate authorities of a cluster.
+pub(crate) struct TestCertificates {
+    cluster: jeroboam_pki::Authority,
+    node: jeroboam_pki::Authority,
+}
+
+/// The same authorities for the whole process: their keys take time.
+pub(crate) fn certificates() -> &'static TestCertificates {
+    static CERTIFICATES: OnceLock<TestCertificates> = OnceLock::new();
+    let generate = |purpose| {
+        jeroboam_pki::Authority::generate("demo", purpose, RsaBits::Rsa2048, validity())
+            .expect("an authority")
+    };
+    CERTIFICATES.get_or_init(|| TestCertificates {
+        cluster: generate(Purpose::Cluster),
+        node: generate(Purpose::Node),
+    })
+}
+
+fn validity() -> Validity {
+    Validity::days(chrono::Utc::now().timestamp(), 30)
+}
+
+impl Certificates for TestCertificates {
+    fn authority(&self, authority: Authority) -> Result<String, DriverError> {
+        Ok(match authority {
+            Authority::Cluster => self.cluster.certificate_pem.clone(),
+            Authority::Node => self.node.certificate_pem.clone(),
+        })
+    }
+
+    fn issue(&self, authority: Authority, request: &CertificateRequest) -> Result<KeyPair, DriverError> {
+        let signer = match authority {
+            Authority::Cluster => &self.cluster,
+            Authority::Node => &self.node,
+        };
+        let issued = signer
+            .issue(&LeafRequest {
+                common_name: request.common_name.clone(),
+                organizations: request.organizations.clone(),
+                dns: request.names.clone(),
+                ips: request
+                    .addresses
+                    .iter()
+                    .map(|address| address.parse().expect("an address"))
+                    .collect(),
+                server: request.server,
+                client: request.client,
+                validity: validity(),
+            })
+            .map_err(|error| DriverError::Certificate(error.to_string()))?;
+        Ok(KeyPair {
+            certificate: issued.certificate_pem,
+            key: issued.key_pem,
+        })
+    }
+}
+
+/// What a server answers: status and JSON by method and path, such as `GET /info`.
+pub(crate) type Answers = BTreeMap<String, (u16, Value)>;
+
+/// Requests that a server has had: method and path, and the body.
+pub(crate) type Requests = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// Docker's API on a Unix socket.
+pub(crate) fn docker_socket(path: &Path, answers: Answers) -> Requests {
+    let listener = UnixListener::bind(path).expect("a socket");
+    let requests = Requests::default();
+    let seen = requests.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            answer(stream, &answers, &seen);
+        }
+    });
+    requests
+}
+
+/// Docker's API with TLS, for clients with a certificate of the cluster's authority.
+/// Its certificate is for the given address, where it listens or not.
+pub(crate) fn docker_tls(certified: &str, answers: Answers) -> SocketAddr {
+    let request = CertificateRequest {
+        common_name: "docker".into(),
+        organizations: vec![],
+        addresses: vec![certified.into()],
+        names: vec![],
+        server: true,
+        client: false,
+    };
+    let pair = certificates()
+        .issue(Authority::Cluster, &request)
+        .expect("a certificate");
+    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(der(&certificates()
+            .authority(Authority::Cluster)
+            .expect("an authority")))
+        .expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let key = secrecy::ExposeSecret::expose_secret(&pair.key).as_bytes();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
+        .with_client_cert_verifier(verifier.build().expect("a verifier"))
+        .with_single_cert(
+            vec![der(&pair.certificate)],
+            PrivateKeyDer::from_pem_slice(key).expect("a key"),
+        )
+        .expect("a configuration");
+    let config = Arc::new(config);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let bound = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = ServerConnection::new(config.clone()).expect("a connection");
+            answer(
+                StreamOwned::new(connection, stream),
+                &answers,
+                &Requests::default(),
+            );
+        }
+    });
+    bound
+}
+
+/// Answers one request. A caller that goes away, or is refused, is no concern of the server.
+fn answer(stream: impl Read + Write, answers: &Answers, requests: &Requests) {
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    if stream.read_line(&mut line).is_err() {
+        return;
+    }
+    let what = line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        if stream.read_line(&mut header).unwrap_or(0) == 0 || header.trim().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = header.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().expect("a length");
+        }
+    }
+    let mut body = vec![0; length];
+    if stream.read_exact(&mut body).is_err() {
+        return;
+    }
+    requests
+        .lock()
+        .expect("requests")
+        .push((what.clone(), serde_json::from_slice(&body).unwrap_or(Value::Null)));
+    let (status, value) = answers
+        .get(&what)
+        .cloned()
+        .unwrap_or((404, serde_json::json!({"message": "no such"})));
+    let text = value.to_string();
+    let stream = stream.get_mut();
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        text.len()
+    );
+    drop(
+        stream
+            .write_all((head + &text).as_bytes())
+            .and_then(|()| stream.flush()),
+    );
+}
