@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The engine: makes the cloud look as the database says it should.
+//!
+//! It takes work by lease, plans purely, writes each intent to the ledger before the call, and takes steps that
+//! may be taken again. It takes no hint from who woke it: first run, retry and restart are one path. It never
+//! deletes what is not in a ledger, and never forgets what is.
+
+mod authorities;
+mod clock;
+mod context;
+mod executor;
+mod fault;
+mod identity;
+mod options;
+mod reconcile;
+mod resource;
+mod stopwatch;
+mod worker;
+
+pub use clock::{Clock, SystemClock};
+pub use options::{Budgets, IdentityMode, Options, OptionsError, TrusteeDomain};
+pub use worker::{Engine, Parts};

@@ -1,0 +1,151 @@
+//! What the steps of one cluster share while it is worked on.
+
+use std::sync::Arc;
+
+use jeroboam_cloud::Session;
+use jeroboam_driver::{Access, Ask, Authority, CertificateRequest, Certificates, Driver, Key, KeyPair, Made};
+use jeroboam_plan::Ledger;
+use jeroboam_store::{Claim, LedgerChange, StoreError, Work};
+use jeroboam_types::{Cluster, Millis};
+use tokio::sync::OnceCell;
+
+use crate::authorities::Authorities;
+use crate::fault::StepError;
+use crate::identity;
+use crate::stopwatch::Stopwatch;
+use crate::worker::Engine;
+
+/// Shared by the steps of one claim.
+pub(crate) struct Context<'a> {
+    pub engine: &'a Engine,
+    pub claim: &'a Claim,
+    pub cluster: Cluster,
+    /// What is asked; `None` when it cannot be known any more, which only a deletion survives.
+    pub ask: Option<Arc<Ask>>,
+    pub driver: Option<Arc<dyn Driver>>,
+    pub request_id: String,
+    pub watch: &'a Stopwatch,
+    authorities: OnceCell<Arc<Authorities>>,
+    client: OnceCell<KeyPair>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(engine: &'a Engine, claim: &'a Claim, work: &Work, watch: &'a Stopwatch) -> Self {
+        let ask = work.ask.clone().map(Arc::new);
+        let driver = ask.as_ref().and_then(|ask| find_driver(engine, ask));
+        Self {
+            engine,
+            claim,
+            cluster: work.cluster.clone(),
+            ask,
+            driver,
+            request_id: work.request_id.clone(),
+            watch,
+            authorities: OnceCell::new(),
+            client: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        self.engine.clock.now()
+    }
+
+    /// The wish, for steps that only a wish can lead to.
+    pub(crate) fn ask(&self) -> Result<&Arc<Ask>, StepError> {
+        self.ask
+            .as_ref()
+            .ok_or_else(|| StepError::Ours("the cluster template is gone".to_owned()))
+    }
+
+    /// The driver of the cluster.
+    pub(crate) fn driver(&self) -> Result<&Arc<dyn Driver>, StepError> {
+        self.driver
+            .as_ref()
+            .ok_or_else(|| StepError::Ours("no driver of this service builds it".to_owned()))
+    }
+
+    /// Writes ledger changes under the claim; gives the generation that is asked for now.
+    pub(crate) async fn write(&self, changes: &[LedgerChange]) -> Result<i64, StoreError> {
+        self.engine.store.engine().write(self.claim, changes).await
+    }
+
+    /// Session of the cluster's identity in the tenant's project.
+    pub(crate) async fn session(&self) -> Result<Session, StepError> {
+        let session = match self.engine.cached_session(self.cluster.uuid) {
+            Some(session) => session,
+            None => {
+                let session = identity::session(self).await?;
+                self.engine
+                    .cache_session(self.cluster.uuid, Some(session.clone()));
+                session
+            }
+        };
+        Ok(session.with_request_id(&self.request_id))
+    }
+
+    /// The cluster's certificate authorities, opened once.
+    pub(crate) async fn authorities(&self) -> Result<&Arc<Authorities>, StepError> {
+        self.authorities
+            .get_or_try_init(|| async { Authorities::load(self).await.map(Arc::new) })
+            .await
+    }
+
+    /// How to speak with the COE, once its address is known.
+    pub(crate) async fn access(&self, made: &Made) -> Result<Option<Access>, StepError> {
+        let Some(address) = self.driver()?.api_address(self.ask()?, made) else {
+            return Ok(None);
+        };
+        let authorities = self.authorities().await?;
+        let client = self
+            .client
+            .get_or_try_init(|| async {
+                let request = CertificateRequest {
+                    common_name: "admin".to_owned(),
+                    organizations: vec!["system:masters".to_owned()],
+                    addresses: Vec::new(),
+                    names: Vec::new(),
+                    server: false,
+                    client: true,
+                };
+                authorities.issue(Authority::Cluster, &request)
+            })
+            .await?;
+        let authority = authorities.authority(Authority::Cluster)?;
+        Ok(Some(Access {
+            address,
+            authority: Some(authority),
+            client: Some(client.clone()),
+        }))
+    }
+}
+
+fn find_driver(engine: &Engine, ask: &Ask) -> Option<Arc<dyn Driver>> {
+    let template = &ask.template;
+    let named = template
+        .driver
+        .as_deref()
+        .and_then(|name| engine.drivers.named(name));
+    named
+        .or_else(|| {
+            let distro = template.cluster_distro.as_deref().unwrap_or_default();
+            engine
+                .drivers
+                .providing(template.server_type, distro, template.coe)
+        })
+        .cloned()
+}
+
+/// Key of the identity that the engine works as.
+pub(crate) fn identity_key() -> Key {
+    Key::new("identity", "main")
+}
+
+/// Key of the certificate authorities.
+pub(crate) fn certificates_key() -> Key {
+    Key::new("certificates", "main")
+}
+
+/// Id of the identity, if it is known to exist.
+pub(crate) fn identity_id(ledger: &Ledger) -> Option<&str> {
+    ledger.get(&identity_key())?.id.as_deref()
+}

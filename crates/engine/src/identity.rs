@@ -1,0 +1,245 @@
+//! The identity that the engine works as in a tenant's project: a user of the service's own for each cluster.
+//!
+//! It is made first and dropped last. Its password exists before it does, sealed, so that an interrupted
+//! creation can always be gone on with. The owner of the cluster may leave: nothing here is theirs, unless the
+//! operator chose trusts.
+
+use std::collections::BTreeMap;
+
+use jeroboam_cloud::{Credentials, Scope, Session, UserName, identity as keystone};
+use jeroboam_plan::Entry;
+use jeroboam_store::Sealed;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use crate::authorities::place;
+use crate::context::{Context, identity_id, identity_key};
+use crate::fault::StepError;
+use crate::options::{IdentityMode, TrusteeDomain};
+use crate::resource::{Look, Seen};
+
+const PASSWORD: &str = "identity/password";
+/// Token of the creating user, kept only until the trust is made.
+pub(crate) const CREATOR_TOKEN: &str = "creator/token";
+const TRUST: &str = "trust_id";
+
+/// Session of an identity that exists.
+pub(crate) async fn session(context: &Context<'_>) -> Result<Session, StepError> {
+    let ledger = context
+        .engine
+        .store
+        .clusters()
+        .ledger(context.cluster.uuid)
+        .await?;
+    let missing = || StepError::Ours("the cluster's identity is missing".to_owned());
+    let user_id = identity_id(&ledger).ok_or_else(missing)?.to_owned();
+    let entry = ledger.get(&identity_key()).ok_or_else(missing)?;
+    let scope = match entry.facts.get(TRUST).and_then(Value::as_str) {
+        Some(trust) => Scope::Trust { id: trust.to_owned() },
+        None => Scope::Project {
+            id: context.cluster.project_id.to_string(),
+        },
+    };
+    let password = password(context).await?.ok_or_else(missing)?;
+    let credentials = Credentials::Password {
+        user: UserName::Id(user_id),
+        password,
+        scope,
+    };
+    Ok(context.engine.connector.session(credentials))
+}
+
+/// Users of the identity's name: none, or the one that an interrupted try has made.
+pub(crate) async fn find(context: &Context<'_>) -> Result<Vec<Seen>, StepError> {
+    let admin = context.engine.trustee_admin.with_request_id(&context.request_id);
+    let domain = domain_id(context, &admin).await?;
+    let users = keystone::find_users(&admin, &user_name(context), &domain).await?;
+    let pending = || Look::Pending("without roles yet".to_owned());
+    Ok(users
+        .into_iter()
+        .map(|user| Seen {
+            id: user.id,
+            look: pending(),
+        })
+        .collect())
+}
+
+/// Makes the user. Roles follow in [`look`].
+pub(crate) async fn create(context: &Context<'_>) -> Result<Seen, StepError> {
+    let admin = context.engine.trustee_admin.with_request_id(&context.request_id);
+    let domain = domain_id(context, &admin).await?;
+    let password = match password(context).await? {
+        Some(password) => password,
+        None => make_password(context).await?,
+    };
+    let description = format!("Identity of container cluster {}", context.cluster.uuid);
+    let user = keystone::create_user(&admin, &user_name(context), &domain, &password, &description).await?;
+    let facts = rights(context, &user.id).await?;
+    Ok(Seen {
+        id: user.id,
+        look: Look::Ready(facts),
+    })
+}
+
+/// Gives the user its rights, if an interrupted try did not.
+pub(crate) async fn look(context: &Context<'_>, user_id: &str) -> Result<Option<Look>, StepError> {
+    Ok(Some(Look::Ready(rights(context, user_id).await?)))
+}
+
+async fn rights(context: &Context<'_>, user_id: &str) -> Result<BTreeMap<String, Value>, StepError> {
+    let mut facts = BTreeMap::new();
+    match context.engine.options.identity {
+        IdentityMode::Grant => grant(context, user_id).await?,
+        IdentityMode::Trust => drop(facts.insert(TRUST.to_owned(), json!(trust(context, user_id).await?))),
+    }
+    Ok(facts)
+}
+
+async fn grant(context: &Context<'_>, user_id: &str) -> Result<(), StepError> {
+    let service = context.engine.service.with_request_id(&context.request_id);
+    let wanted = &context.engine.options.roles;
+    let roles = keystone::list_roles(&service).await?;
+    for name in wanted {
+        let role = roles.iter().find(|role| role.name == *name);
+        let role =
+            role.ok_or_else(|| StepError::Ours(format!("role {name:?} does not exist in Keystone")))?;
+        keystone::grant_role(&service, context.cluster.project_id.as_str(), user_id, &role.id).await?;
+    }
+    Ok(())
+}
+
+async fn trust(context: &Context<'_>, user_id: &str) -> Result<String, StepError> {
+    // Keystone lets a trustee list its own trusts.
+    let password = password(context)
+        .await?
+        .ok_or_else(|| StepError::Ours("the password is missing".into()))?;
+    let own = context.engine.connector.session(Credentials::Password {
+        user: UserName::Id(user_id.to_owned()),
+        password,
+        scope: Scope::Unscoped,
+    });
+    let trusts = keystone::find_trusts(&own, user_id).await?;
+    if let Some(trust) = trusts
+        .into_iter()
+        .find(|trust| trust.project_id.as_deref() == Some(context.cluster.project_id.as_str()))
+    {
+        return Ok(trust.id);
+    }
+    let creator = context.engine.connector.session(Credentials::Token {
+        token: creator_token(context).await?,
+    });
+    let roles = match context.engine.options.roles.is_empty() {
+        true => creator.token().await?.roles.clone(),
+        false => context.engine.options.roles.clone(),
+    };
+    let trust = keystone::create_trust(
+        &creator,
+        context.cluster.user_id.as_str(),
+        user_id,
+        context.cluster.project_id.as_str(),
+        &roles,
+        true,
+    )
+    .await?;
+    context
+        .engine
+        .store
+        .engine()
+        .drop_sealed(context.claim, CREATOR_TOKEN)
+        .await?;
+    Ok(trust.id)
+}
+
+/// Drops the trust and the user; its role assignments go with it.
+pub(crate) async fn drop_user(context: &Context<'_>, entry: &Entry) -> Result<bool, StepError> {
+    let admin = context.engine.trustee_admin.with_request_id(&context.request_id);
+    if let Some(trust) = entry.facts.get(TRUST).and_then(Value::as_str) {
+        // The trustee acts as the trustor, and may therefore end the trust. If the trustor is gone, so is the
+        // trust, and the session cannot even start.
+        match keystone::delete_trust(&context.session().await?, trust).await {
+            Err(error) if error.is_transient() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    let mut users: Vec<String> = entry.id.iter().cloned().collect();
+    if entry.id.is_none() || entry.uncertain || entry.maybe_twice {
+        users.extend(find(context).await?.into_iter().map(|user| user.id));
+    }
+    for user in users {
+        match keystone::delete_user(&admin, &user).await {
+            Err(error) if !error.is_not_found() => return Err(error.into()),
+            _ => {}
+        }
+    }
+    context.engine.cache_session(context.cluster.uuid, None);
+    Ok(true)
+}
+
+fn user_name(context: &Context<'_>) -> String {
+    format!("{}_{}", context.cluster.uuid, context.cluster.project_id)
+}
+
+async fn domain_id(context: &Context<'_>, admin: &Session) -> Result<String, StepError> {
+    match &context.engine.options.trustee_domain {
+        TrusteeDomain::Id(id) => Ok(id.clone()),
+        // The administrator's own token names the domain, without a right to list domains.
+        TrusteeDomain::Name(name) => {
+            let token = admin.token().await?;
+            let id = token.domain_id.clone();
+            id.ok_or_else(|| StepError::Ours(format!("no domain-scoped token for trustee domain {name:?}")))
+        }
+    }
+}
+
+async fn password(context: &Context<'_>) -> Result<Option<SecretString>, StepError> {
+    open(context, PASSWORD).await
+}
+
+async fn creator_token(context: &Context<'_>) -> Result<SecretString, StepError> {
+    let token = open(context, CREATOR_TOKEN).await?;
+    token.ok_or_else(|| StepError::Ours("the creating user's token is gone".to_owned()))
+}
+
+async fn open(context: &Context<'_>, name: &str) -> Result<Option<SecretString>, StepError> {
+    let cluster = context.cluster.uuid;
+    let Some(row) = context.engine.store.engine().find_sealed(cluster, name).await? else {
+        return Ok(None);
+    };
+    let opened = context
+        .engine
+        .keyring
+        .open_text(&place(cluster, name), &row.sealed);
+    opened
+        .map(Some)
+        .map_err(|error| StepError::Ours(error.to_string()))
+}
+
+async fn make_password(context: &Context<'_>) -> Result<SecretString, StepError> {
+    let password = random_password();
+    let sealed = context
+        .engine
+        .keyring
+        .seal(
+            &place(context.cluster.uuid, PASSWORD),
+            password.expose_secret().as_bytes(),
+        )
+        .map_err(|error| StepError::Ours(error.to_string()))?;
+    let row = Sealed {
+        name: PASSWORD.to_owned(),
+        public_part: None,
+        sealed,
+    };
+    context
+        .engine
+        .store
+        .engine()
+        .put_sealed(context.claim, &row)
+        .await?;
+    Ok(password)
+}
+
+/// 244 random bits with the kinds of characters that password rules ask for.
+fn random_password() -> SecretString {
+    let random = uuid::Uuid::new_v4;
+    format!("Jb-{}{}", random().simple(), random().simple()).into()
+}

@@ -1,0 +1,242 @@
+//! One cluster, from claim to release: load, plan, take steps, and write down how it ended.
+
+use std::collections::BTreeMap;
+
+use jeroboam_driver::graph::{Graph, Spec};
+use jeroboam_driver::{Key, Ref};
+use jeroboam_plan::{Goal, Ledger, Phase, ledger};
+use jeroboam_store::{Claim, GoalKind, Settlement, StoreError, Work};
+use jeroboam_types::status::{Operation, Outcome};
+use jeroboam_types::{Fault, Millis, NodeGroupId, Status};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::context::{Context, certificates_key, identity_key};
+use crate::executor::{Ending, execute};
+use crate::fault::StepError;
+use crate::stopwatch::Stopwatch;
+use crate::worker::Engine;
+
+/// Works on a claimed cluster until it is settled, must wait, or is taken away.
+pub(crate) async fn reconcile(engine: &Engine, claim: &Claim, lost: &CancellationToken) {
+    match attempt(engine, claim, lost).await {
+        Ok(()) => {}
+        Err(StoreError::LeaseLost) => warn!("lease lost: stopping"),
+        Err(error) => {
+            error!(%error, cause = error.cause(), "the database refused; going on when the lease has run out");
+        }
+    }
+}
+
+async fn attempt(engine: &Engine, claim: &Claim, lost: &CancellationToken) -> Result<(), StoreError> {
+    let watch = Stopwatch::start();
+    loop {
+        let mut work = engine.store.engine().load(claim).await?;
+        let context = Context::new(engine, claim, &work, &watch);
+        let spent_ms = work.engine_ms;
+        let own_ms = || spent_ms + watch.own_ms();
+        let ending = match goal(&context, &work) {
+            Ok(goal) => execute(&context, &goal, &mut work, lost).await?,
+            Err(fault) => Ending::Failed(vec![fault]),
+        };
+        match ending {
+            Ending::Superseded => debug!("something else is asked now: planning anew"),
+            Ending::Pause(at) => return engine.store.engine().release(claim, at, own_ms()).await,
+            Ending::Stopped => {
+                return engine
+                    .store
+                    .engine()
+                    .release(claim, context.now(), own_ms())
+                    .await;
+            }
+            Ending::Settled => return settle(&context, &work, Vec::new(), Outcome::Complete).await,
+            Ending::Failed(faults) => return settle(&context, &work, faults, Outcome::Failed).await,
+        }
+    }
+}
+
+/// What should be there: the driver's graph on top of what the engine itself needs.
+fn goal(context: &Context<'_>, work: &Work) -> Result<Goal, Fault> {
+    if work.goal == GoalKind::Absent {
+        return Ok(Goal::Absent);
+    }
+    let graph = || -> Result<Graph, StepError> { Ok(context.driver()?.graph(context.ask()?)?) };
+    let mut graph = graph().map_err(|error| error.fault(&Key::new("cluster", &work.cluster.name)))?;
+    for resource in graph.iter_mut() {
+        if matches!(resource.spec, Spec::Server(_)) {
+            resource.needs.insert(certificates_key());
+        }
+        resource.needs.insert(identity_key());
+    }
+    graph.add(identity_key(), Spec::Identity);
+    graph.add(certificates_key(), Spec::Certificates);
+    Ok(Goal::Present(graph))
+}
+
+async fn settle(
+    context: &Context<'_>,
+    work: &Work,
+    faults: Vec<Fault>,
+    outcome: Outcome,
+) -> Result<(), StoreError> {
+    let store = context.engine.store.engine();
+    let own_ms = work.engine_ms + context.watch.own_ms();
+    if work.goal == GoalKind::Absent && outcome == Outcome::Complete {
+        context.engine.cache_session(work.cluster.uuid, None);
+        info!(engine_ms = own_ms, "cluster deleted");
+        return store.forget(context.claim, work.generation).await;
+    }
+    let status = Status::of(work.operation, outcome);
+    let made = ledger::made(&work.ledger);
+    let coe = work
+        .ledger
+        .values()
+        .find(|entry| entry.spec == Spec::Coe && entry.phase == Phase::Ready);
+    let coe_fact = |name: &str| coe?.facts.get(name)?.as_str().map(str::to_owned);
+    let api_address = match (&context.driver, &context.ask) {
+        (Some(driver), Some(ask)) => driver.api_address(ask, &made),
+        _ => work.cluster.api_address.clone(),
+    };
+    let addresses = node_addresses(&work.ledger);
+    let settlement = Settlement {
+        generation: work.generation,
+        now: context.now(),
+        status,
+        status_reason: (!faults.is_empty()).then(|| reason(&faults)),
+        group_status: group_statuses(work, status, &faults),
+        api_address,
+        coe_version: coe_fact("coe_version").or_else(|| work.cluster.coe_version.clone()),
+        container_version: coe_fact("container_version").or_else(|| work.cluster.container_version.clone()),
+        node_addresses: work
+            .groups
+            .iter()
+            .map(|group| {
+                (
+                    group.uuid,
+                    addresses.get(&group.name).cloned().unwrap_or_default(),
+                )
+            })
+            .collect(),
+        engine_ms: own_ms,
+    };
+    match store.settle(context.claim, &settlement).await {
+        // Something else was asked in the meantime: it stands in the database and is due.
+        Err(StoreError::Stale) => store.release(context.claim, context.now(), own_ms).await,
+        other => {
+            let elapsed_ms = context
+                .now()
+                .since(Millis(work.cluster.created_at.timestamp_millis()))
+                .as_millis() as u64;
+            match outcome {
+                Outcome::Failed => warn!(%status, reason = settlement.status_reason, "cluster failed"),
+                _ => info!(%status, engine_ms = own_ms, since_created_ms = elapsed_ms, "cluster settled"),
+            }
+            other
+        }
+    }
+}
+
+fn reason(faults: &[Fault]) -> String {
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Groups end as their cluster does; a failed one names its own faults, or else those of the whole cluster.
+fn group_statuses(
+    work: &Work,
+    status: Status,
+    faults: &[Fault],
+) -> Vec<(NodeGroupId, Status, Option<String>)> {
+    let group_of = |fault: &Fault| {
+        work.ledger
+            .get(&Key::stored(&fault.resource))
+            .and_then(|e| e.group.clone())
+    };
+    let shared: Vec<Fault> = faults
+        .iter()
+        .filter(|fault| group_of(fault).is_none())
+        .cloned()
+        .collect();
+    work.groups
+        .iter()
+        .map(|group| {
+            let own: Vec<Fault> = faults
+                .iter()
+                .filter(|fault| group_of(fault).as_deref() == Some(&group.name))
+                .cloned()
+                .collect();
+            let cause = if own.is_empty() { &shared } else { &own };
+            let text = if status.is_failed() && cause.is_empty() {
+                Some("another node group failed".to_owned())
+            } else {
+                (!cause.is_empty()).then(|| reason(cause))
+            };
+            (group.uuid, status, text)
+        })
+        .collect()
+}
+
+/// Addresses of the servers by node group, in the order of their numbers: the floating IP, or else the fixed.
+fn node_addresses(ledger: &Ledger) -> BTreeMap<String, Vec<String>> {
+    let address = |key: &Key| Some(ledger.get(key)?.facts.get("address")?.as_str()?.to_owned());
+    let floating = |port: &Key| {
+        ledger.values().find_map(|entry| match &entry.spec {
+            Spec::FloatingIp {
+                target: Ref::Made(target),
+                ..
+            } if target == port => address(&entry.key),
+            _ => None,
+        })
+    };
+    let mut servers: Vec<_> = ledger
+        .values()
+        .filter_map(|entry| match (&entry.spec, &entry.group) {
+            (Spec::Server(server), Some(group)) => Some((entry.key.name(), group, server)),
+            _ => None,
+        })
+        .collect();
+    // Shorter first, so that worker-10 comes after worker-9.
+    servers.sort_by_key(|(name, ..)| (name.len(), *name));
+    let mut addresses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (_, group, server) in servers {
+        let Some(Ref::Made(port)) = server.ports.first() else {
+            continue;
+        };
+        if let Some(found) = floating(port).or_else(|| address(port)) {
+            addresses.entry(group.clone()).or_default().push(found);
+        }
+    }
+    addresses
+}
+
+/// Fault of a cluster whose time is over: names everything that it still waited for.
+pub(crate) fn overdue(work: &Work) -> Fault {
+    let waiting: Vec<String> = work
+        .ledger
+        .values()
+        .filter(|entry| entry.phase != Phase::Ready)
+        .map(|entry| match (&entry.fault, &entry.seen) {
+            (Some(fault), _) => fault.to_string(),
+            (None, Some(seen)) => format!("{} ({seen})", entry.key),
+            (None, None) => format!("{} ({})", entry.key, entry.phase.as_str()),
+        })
+        .collect();
+    let limit = match work.operation {
+        Operation::Create => {
+            let minutes = work.cluster.create_timeout.filter(|minutes| *minutes > 0);
+            let minutes = minutes.unwrap_or(jeroboam_types::cluster::DEFAULT_CREATE_TIMEOUT_MINS);
+            format!("not done within create_timeout of {minutes} minutes")
+        }
+        Operation::Update | Operation::Delete => "not done within the time limit".to_owned(),
+    };
+    let message = if waiting.is_empty() {
+        limit
+    } else {
+        format!("{limit}; still waiting for {}", waiting.join(", "))
+    };
+    Fault {
+        resource: "cluster".to_owned(),
+        service: String::new(),
+        message,
+        request_id: None,
+    }
+}

@@ -1,0 +1,233 @@
+//! One face for every kind of resource: find, create, look, drop. Each is safe to call again.
+
+mod balancing;
+mod compute;
+mod networking;
+
+use std::collections::BTreeMap;
+
+use jeroboam_cloud::Error as CloudError;
+use jeroboam_driver::{Made, Ref, Report, Spec};
+use jeroboam_plan::Entry;
+use jeroboam_types::Fault;
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::fault::StepError;
+use crate::{authorities, identity};
+
+/// State of a resource that exists.
+#[derive(Debug)]
+pub(crate) enum Look {
+    /// Ready, with facts for those that need it.
+    Ready(BTreeMap<String, Value>),
+    /// Not ready; the state as the cloud names it.
+    Pending(String),
+    /// It will not become ready. `true` if a new one might.
+    Broken((Fault, bool)),
+}
+
+/// A resource that exists.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Id in the cloud.
+    pub id: String,
+    /// Its state.
+    pub look: Look,
+}
+
+type Step<T> = Result<T, StepError>;
+
+/// Everything of the entry's name: nothing, or what an earlier, interrupted try has made.
+pub(crate) async fn find(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<Vec<Seen>> {
+    match &entry.spec {
+        Spec::Identity => identity::find(context).await,
+        Spec::Certificates | Spec::Coe => Ok(Vec::new()),
+        Spec::Network
+        | Spec::Subnet { .. }
+        | Spec::Router { .. }
+        | Spec::RouterInterface { .. }
+        | Spec::SecurityGroup { .. }
+        | Spec::Port { .. }
+        | Spec::FloatingIp { .. } => networking::find(&context.session().await?, entry, made).await,
+        Spec::Keypair { .. } | Spec::ServerGroup { .. } | Spec::Volume { .. } | Spec::Server(_) => {
+            compute::find(&context.session().await?, entry).await
+        }
+        Spec::LoadBalancer { .. } => balancing::find(&context.session().await?, entry).await,
+    }
+}
+
+/// Makes the resource. Its entry is in the ledger already.
+pub(crate) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<Seen> {
+    match &entry.spec {
+        Spec::Identity => identity::create(context).await,
+        Spec::Certificates => {
+            authorities::ensure(context).await?;
+            Ok(Seen {
+                id: "certificates".to_owned(),
+                look: Look::Ready(BTreeMap::new()),
+            })
+        }
+        Spec::Coe => Ok(Seen {
+            id: "coe".to_owned(),
+            look: check(context, made).await?,
+        }),
+        Spec::Network
+        | Spec::Subnet { .. }
+        | Spec::Router { .. }
+        | Spec::RouterInterface { .. }
+        | Spec::SecurityGroup { .. }
+        | Spec::Port { .. }
+        | Spec::FloatingIp { .. } => networking::create(&context.session().await?, entry, made).await,
+        Spec::Keypair { .. } | Spec::ServerGroup { .. } | Spec::Volume { .. } | Spec::Server(_) => {
+            compute::create(context, entry, made).await
+        }
+        Spec::LoadBalancer {
+            subnet,
+            port,
+            members,
+        } => {
+            let session = context.session().await?;
+            balancing::create(&session, entry, made, subnet, *port, members).await
+        }
+    }
+}
+
+/// Looks at a resource by its id; `None` when it is not there any more.
+pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<Option<Look>> {
+    let Some(id) = entry.id.as_deref() else {
+        return Ok(None);
+    };
+    match &entry.spec {
+        Spec::Identity => identity::look(context, id).await,
+        Spec::Certificates => Ok(Some(Look::Ready(BTreeMap::new()))),
+        Spec::Coe => Ok(Some(check(context, made).await?)),
+        Spec::Network
+        | Spec::Subnet { .. }
+        | Spec::Router { .. }
+        | Spec::RouterInterface { .. }
+        | Spec::SecurityGroup { .. }
+        | Spec::Port { .. }
+        | Spec::FloatingIp { .. } => networking::look(&context.session().await?, entry, id, made).await,
+        Spec::Keypair { .. } | Spec::ServerGroup { .. } | Spec::Volume { .. } | Spec::Server(_) => {
+            compute::look(&context.session().await?, entry, id).await
+        }
+        Spec::LoadBalancer { .. } => balancing::look(&context.session().await?, entry, id).await,
+    }
+}
+
+/// Drops the resource and everything else of its name. `true` when all of it is gone.
+pub(crate) async fn drop(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> {
+    match &entry.spec {
+        Spec::Identity => return identity::drop_user(context, entry).await,
+        Spec::Certificates | Spec::Coe => return Ok(true),
+        _ => {}
+    }
+    let mut gone = true;
+    for id in all_ids(context, entry, made, entry.id.clone()).await? {
+        gone &= drop_one(context, entry, &id).await?;
+    }
+    Ok(gone)
+}
+
+/// Drops what was made twice, all but the one that the entry names.
+pub(crate) async fn drop_extras(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<()> {
+    for seen in find(context, entry, made).await? {
+        if entry.id.as_ref() != Some(&seen.id) {
+            drop_one(context, entry, &seen.id).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn all_ids(
+    context: &Context<'_>,
+    entry: &Entry,
+    made: &Made,
+    known: Option<String>,
+) -> Step<Vec<String>> {
+    let mut ids: Vec<String> = known.into_iter().collect();
+    if ids.is_empty() || entry.uncertain || entry.maybe_twice {
+        for seen in find(context, entry, made).await? {
+            if !ids.contains(&seen.id) {
+                ids.push(seen.id);
+            }
+        }
+    }
+    Ok(ids)
+}
+
+async fn drop_one(context: &Context<'_>, entry: &Entry, id: &str) -> Step<bool> {
+    let session = context.session().await?;
+    match &entry.spec {
+        Spec::Keypair { .. } | Spec::ServerGroup { .. } | Spec::Volume { .. } | Spec::Server(_) => {
+            compute::drop_one(&session, entry, id).await
+        }
+        Spec::LoadBalancer { .. } => balancing::drop_one(&session, id).await,
+        _ => networking::drop_one(&session, entry, id).await,
+    }
+}
+
+/// Looks at the running COE.
+async fn check(context: &Context<'_>, made: &Made) -> Step<Look> {
+    if context.engine.options.trust_server_active {
+        return Ok(Look::Ready(BTreeMap::new()));
+    }
+    let Some(access) = context.access(made).await? else {
+        return Ok(Look::Pending("without an address".to_owned()));
+    };
+    Ok(match context.driver()?.check(context.ask()?, &access).await {
+        Report::NotYet(seen) => Look::Pending(seen),
+        Report::Ready {
+            coe_version,
+            container_version,
+        } => Look::Ready(BTreeMap::from([
+            ("coe_version".to_owned(), json!(coe_version)),
+            ("container_version".to_owned(), json!(container_version)),
+        ])),
+    })
+}
+
+/// Type of the service that a kind of resource lives in.
+pub(crate) fn service(spec: &Spec) -> &'static str {
+    match spec {
+        Spec::Identity => "identity",
+        Spec::Certificates | Spec::Coe => "",
+        Spec::Keypair { .. } | Spec::ServerGroup { .. } | Spec::Server(_) => "compute",
+        Spec::Volume { .. } => "block-storage",
+        Spec::LoadBalancer { .. } => "load-balancer",
+        _ => "network",
+    }
+}
+
+/// Id of what a reference leads to; everything needed is made before.
+fn id<'a>(made: &'a Made, reference: &'a Ref) -> Step<&'a str> {
+    made.id(reference)
+        .ok_or_else(|| StepError::Ours(format!("{reference:?} is not made")))
+}
+
+/// A fact of what a reference leads to.
+fn fact<'a>(made: &'a Made, reference: &Ref, name: &str) -> Step<&'a str> {
+    let found = match reference {
+        Ref::Made(key) => made.fact(key, name),
+        Ref::Given(_) => None,
+    };
+    found.ok_or_else(|| StepError::Ours(format!("{reference:?} has no {name}")))
+}
+
+/// Not there any more is what a drop is after.
+fn gone(result: Result<(), CloudError>) -> Step<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Facts of a resource from pairs.
+fn facts<const N: usize>(pairs: [(&str, Value); N]) -> BTreeMap<String, Value> {
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}

@@ -1,0 +1,403 @@
+//! A cloud, a database and engines to set on them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use jeroboam_cloud::{Connector, Credentials, DomainName, Find, Scope, Session, UserName};
+use jeroboam_driver::Drivers;
+use jeroboam_driver::ask::Resolved;
+use jeroboam_engine::{Budgets, Clock, Engine, IdentityMode, Options, Parts, SystemClock, TrusteeDomain};
+use jeroboam_pki::Keyring;
+use jeroboam_simcloud::{Pace, SimCloud};
+use jeroboam_store::{ClusterRow, Ident, NewCluster, Scope as Visible, Store, StoreError};
+use jeroboam_swarm::SwarmDriver;
+use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, ROLE_MASTER, ROLE_WORKER};
+use jeroboam_types::{
+    Cluster, ClusterId, ClusterName, ClusterTemplate, Coe, Labels, NodeGroup, NodeGroupId, ServerType,
+    Status, TemplateId,
+};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Nothing here takes longer, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Everything that a test needs.
+pub struct House {
+    pub cloud: SimCloud,
+    pub store: Store,
+    pub keyring: Arc<Keyring>,
+    pub identity: IdentityMode,
+    connector: Connector,
+    resolved: Resolved,
+    template: ClusterTemplate,
+    user_id: String,
+    project_id: String,
+    _directory: tempfile::TempDir,
+}
+
+/// A running engine.
+pub struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Stops in an orderly way.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+
+    /// Dies where it stands, as by SIGKILL: nothing is finished or given back.
+    pub async fn crash(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+impl House {
+    pub async fn build() -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let pace = Pace {
+            server_build_ms: 30,
+            server_delete_ms: 20,
+            volume_ms: 20,
+            load_balancer_ms: 30,
+        };
+        let options = jeroboam_simcloud::Options {
+            pace,
+            roomy: true,
+            ..Default::default()
+        };
+        let cloud = SimCloud::start(options).await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:///{}", directory.path().join("db.sqlite").display());
+        let store = Store::connect(&url, 4).await.unwrap();
+        store.migrate().await.unwrap();
+        let keyring = Arc::new(Keyring::open_or_create(&directory.path().join("master.key")).unwrap());
+        let mut cloud_options = jeroboam_cloud::Options::new(cloud.auth_url());
+        cloud_options.call_timeout = Duration::from_secs(2);
+        let connector = Connector::new(cloud_options, 32).unwrap();
+        let demo = login(&connector, "demo", "default", project("demo"));
+        let token = demo.token().await.unwrap();
+        let resolved = resolve(&demo).await;
+        let template = template(&token.user_id, token.project_id.as_deref().unwrap());
+        store.templates().insert(&template).await.unwrap();
+        Self {
+            user_id: token.user_id.clone(),
+            project_id: token.project_id.clone().unwrap(),
+            identity: IdentityMode::Grant,
+            cloud,
+            store,
+            keyring,
+            connector,
+            resolved,
+            template,
+            _directory: directory,
+        }
+    }
+
+    /// A session of the tenant.
+    pub fn tenant(&self) -> Session {
+        login(&self.connector, "demo", "default", project("demo"))
+    }
+
+    /// A session of the cloud's administrator.
+    pub fn admin(&self) -> Session {
+        login(&self.connector, "admin", "default", project("admin"))
+    }
+
+    /// Writes the wish for a cluster as the API does.
+    pub async fn ask(&self, masters: i32, workers: i32, change: impl FnOnce(&mut NewCluster)) -> ClusterId {
+        let mut new = self.wish(masters, workers);
+        change(&mut new);
+        self.store.clusters().create(&new, None).await.unwrap();
+        new.cluster.uuid
+    }
+
+    fn wish(&self, masters: i32, workers: i32) -> NewCluster {
+        let uuid = ClusterId(Uuid::new_v4());
+        let cluster = Cluster {
+            uuid,
+            project_id: self.project_id.as_str().into(),
+            user_id: self.user_id.as_str().into(),
+            name: ClusterName::try_from("demo".to_owned()).unwrap(),
+            cluster_template_id: self.template.uuid,
+            keypair: None,
+            docker_volume_size: None,
+            labels: Labels::default(),
+            master_flavor_id: Some("m1.small".to_owned()),
+            flavor_id: Some("m1.small".to_owned()),
+            fixed_network: None,
+            fixed_subnet: None,
+            floating_ip_enabled: Some(true),
+            master_lb_enabled: Some(masters > 1),
+            create_timeout: Some(5),
+            discovery_url: None,
+            stack_id: Some(format!("demo-{}", uuid.short())),
+            status: Status::CreateInProgress,
+            status_reason: None,
+            health_status: None,
+            health_status_reason: BTreeMap::new(),
+            api_address: None,
+            coe_version: None,
+            container_version: None,
+            created_at: Utc::now(),
+            updated_at: None,
+        };
+        let group = |name: &str, role: &str, count: i32| NodeGroup {
+            id: 0,
+            uuid: NodeGroupId(Uuid::new_v4()),
+            name: name.to_owned(),
+            cluster_id: uuid,
+            project_id: cluster.project_id.clone(),
+            docker_volume_size: None,
+            labels: Labels::default(),
+            flavor_id: Some("m1.small".to_owned()),
+            image_id: Some(self.resolved.image_id.clone()),
+            node_addresses: Vec::new(),
+            node_count: count,
+            max_node_count: None,
+            min_node_count: None,
+            role: role.to_owned(),
+            is_default: true,
+            stack_id: cluster.stack_id.clone(),
+            status: Status::CreateInProgress,
+            status_reason: None,
+            version: None,
+            node_labels: BTreeMap::new(),
+            node_taints: Vec::new(),
+            created_at: cluster.created_at,
+            updated_at: None,
+        };
+        NewCluster {
+            groups: vec![
+                group(DEFAULT_MASTER, ROLE_MASTER, masters),
+                group(DEFAULT_WORKER, ROLE_WORKER, workers),
+            ],
+            deadline: SystemClock.now().plus(Duration::from_secs(300)),
+            request_id: "req-0fe3bb4c-7d34-4f4c-8a69-3a0b5c7b3b1d".to_owned(),
+            resolved: self.resolved.clone(),
+            sealed: Vec::new(),
+            cluster,
+        }
+    }
+
+    /// An engine that has taken over whatever an earlier one of the same name held.
+    pub async fn engine(&self, change: impl FnOnce(&mut Options)) -> Running {
+        let mut options = self.options();
+        change(&mut options);
+        self.store.engine().release_all(&options.owner).await.unwrap();
+        let trustee_admin = login(
+            &self.connector,
+            "magnum_domain_admin",
+            "magnum",
+            Scope::Domain(DomainName::Name("magnum".into())),
+        );
+        let engine = Engine::new(Parts {
+            store: self.store.clone(),
+            connector: self.connector.clone(),
+            service: login(&self.connector, "magnum", "default", project("service")),
+            trustee_admin,
+            drivers: Drivers::new(vec![Arc::new(SwarmDriver)]),
+            keyring: Arc::clone(&self.keyring),
+            clock: Arc::new(SystemClock),
+            options,
+        })
+        .unwrap();
+        let stop = CancellationToken::new();
+        let token = stop.clone();
+        let task = tokio::spawn(async move { engine.run(Arc::new(Notify::new()), token).await });
+        Running { stop, task }
+    }
+
+    fn options(&self) -> Options {
+        let budget = Duration::from_secs(20);
+        Options {
+            owner: "test".to_owned(),
+            workers: 8,
+            steps_per_cluster: 16,
+            lease: Duration::from_secs(10),
+            poll_interval: Duration::from_millis(20),
+            call_timeout: Duration::from_secs(2),
+            retry_limit: 5,
+            settle_time: Duration::from_millis(200),
+            budgets: Budgets {
+                server: budget,
+                load_balancer: budget,
+                volume: budget,
+                coe: budget,
+                other: budget,
+            },
+            identity: self.identity,
+            trustee_domain: TrusteeDomain::Name("magnum".to_owned()),
+            roles: vec!["member".to_owned()],
+            trust_server_active: true,
+            certificate_days: 10,
+            rsa_bits: 2_048,
+        }
+    }
+
+    /// The cluster, unless it is gone.
+    pub async fn show(&self, cluster: ClusterId) -> Option<ClusterRow> {
+        match self
+            .store
+            .clusters()
+            .find(&Visible::All, &Ident::Uuid(cluster.0))
+            .await
+        {
+            Ok(row) => Some(row),
+            Err(StoreError::NotFound) => None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The cluster once it is no longer in progress.
+    pub async fn settled(&self, cluster: ClusterId) -> ClusterRow {
+        within(async {
+            loop {
+                let row = self.show(cluster).await.expect("the cluster is there");
+                if !row.cluster.status.is_in_progress() {
+                    return row;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+    }
+
+    /// Asks for a deletion as the API does.
+    pub async fn ask_delete(&self, cluster: ClusterId) {
+        let now = SystemClock.now();
+        let deadline = now.plus(Duration::from_secs(60));
+        self.store
+            .clusters()
+            .request_delete(cluster, now, deadline, "req-delete")
+            .await
+            .unwrap();
+    }
+
+    /// Deletes and waits; then nothing may be left in the cloud.
+    pub async fn delete_and_look(&self, cluster: ClusterId) {
+        self.ask_delete(cluster).await;
+        self.gone(cluster).await;
+        self.nothing_left();
+    }
+
+    /// Waits until the cluster is gone.
+    pub async fn gone(&self, cluster: ClusterId) {
+        within(async {
+            while let Some(row) = self.show(cluster).await {
+                assert_ne!(
+                    row.cluster.status,
+                    Status::DeleteFailed,
+                    "{:?}",
+                    row.cluster.status_reason
+                );
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Fails if anything is left in the cloud.
+    pub fn nothing_left(&self) {
+        let usage = self.cloud.usage();
+        assert!(usage.is_empty(), "left behind: {:#?}", usage.items);
+    }
+}
+
+/// Fails instead of hanging.
+pub async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("it hangs")
+}
+
+fn login(connector: &Connector, user: &str, domain: &str, scope: Scope) -> Session {
+    let domain = match domain {
+        "default" => DomainName::Id(domain.to_owned()),
+        name => DomainName::Name(name.to_owned()),
+    };
+    let user = UserName::Name {
+        name: user.to_owned(),
+        domain,
+    };
+    connector.session(Credentials::Password {
+        user,
+        password: "secret".to_owned().into(),
+        scope,
+    })
+}
+
+fn project(name: &str) -> Scope {
+    Scope::ProjectName {
+        name: name.to_owned(),
+        domain: DomainName::Id("default".to_owned()),
+    }
+}
+
+async fn resolve(session: &Session) -> Resolved {
+    let one = |found: Option<String>| found.expect("it is seeded");
+    let image = jeroboam_cloud::image::find_image(session, "debian-12-docker")
+        .await
+        .unwrap();
+    let flavor = jeroboam_cloud::compute::find_flavor(session, "m1.small")
+        .await
+        .unwrap();
+    let network = jeroboam_cloud::network::find_network(session, "public", Some(true))
+        .await
+        .unwrap();
+    Resolved {
+        image_id: one(Find::one(image).map(|image| image.id)),
+        flavors: BTreeMap::from([(
+            "m1.small".to_owned(),
+            one(Find::one(flavor).map(|flavor| flavor.id)),
+        )]),
+        external_network_id: Find::one(network).map(|network| network.id),
+        ..Resolved::default()
+    }
+}
+
+fn template(user: &str, project: &str) -> ClusterTemplate {
+    ClusterTemplate {
+        uuid: TemplateId(Uuid::new_v4()),
+        project_id: project.into(),
+        user_id: user.into(),
+        name: Some("swarm".to_owned()),
+        coe: Coe::SwarmMode,
+        image_id: "debian-12-docker".to_owned(),
+        flavor_id: Some("m1.small".to_owned()),
+        master_flavor_id: Some("m1.small".to_owned()),
+        keypair_id: None,
+        external_network_id: Some("public".to_owned()),
+        fixed_network: None,
+        fixed_subnet: None,
+        dns_nameserver: None,
+        network_driver: Some("docker".to_owned()),
+        volume_driver: None,
+        apiserver_port: None,
+        docker_volume_size: None,
+        docker_storage_driver: None,
+        cluster_distro: Some("debian".to_owned()),
+        driver: Some("swarm".to_owned()),
+        http_proxy: None,
+        https_proxy: None,
+        no_proxy: None,
+        insecure_registry: None,
+        labels: Labels::default(),
+        server_type: ServerType::Vm,
+        registry_enabled: false,
+        tls_disabled: false,
+        public: false,
+        hidden: false,
+        master_lb_enabled: false,
+        floating_ip_enabled: true,
+        tags: None,
+        created_at: Utc::now(),
+        updated_at: None,
+    }
+}

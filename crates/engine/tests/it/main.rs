@@ -1,0 +1,8 @@
+//! The engine against the simulated cloud, with a real database: every operation with each call failed, cut off
+//! by a crash, taken twice, and with the lease stolen.
+
+mod crash;
+mod deadline;
+mod failure;
+mod house;
+mod identity;
