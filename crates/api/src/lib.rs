@@ -1,1 +1,66 @@
-//! Placeholder.
+//! The container infrastructure API: Magnum's REST interface over the store.
+//!
+//! Owns routing, microversions, authentication, policy, typing of requests and rendering of answers. It writes
+//! only what is asked and never changes anything in a cloud: its calls to other services look things up with
+//! the caller's own token. Invariants: every answer has a request id, every refusal has Magnum's error format,
+//! and nothing about the inside of the service is ever part of a body.
+
+mod auth;
+mod caller;
+mod context;
+mod error;
+mod handlers;
+mod microversion;
+mod negotiate;
+mod paging;
+mod path;
+mod pipeline;
+mod policy;
+mod query;
+mod request_id;
+mod routes;
+mod server;
+mod settings;
+mod validate;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Router;
+use jeroboam_cloud::{Connector, Session};
+use jeroboam_config::Config;
+use jeroboam_driver::Drivers;
+use jeroboam_pki::Keyring;
+use jeroboam_store::Store;
+use jeroboam_types::Millis;
+use tokio::sync::Notify;
+
+pub use server::serve;
+
+/// What the API works with.
+#[derive(Clone)]
+pub struct App {
+    /// Where everything is kept.
+    pub store: Store,
+    /// Opens sessions with the tokens of callers.
+    pub connector: Connector,
+    /// The service's own session: it validates tokens.
+    pub service: Session,
+    /// Drivers that clusters can be made with.
+    pub drivers: Drivers,
+    /// Opens the keys of certificate authorities.
+    pub keyring: Arc<Keyring>,
+    /// Options.
+    pub config: Arc<Config>,
+    /// Told after each accepted change, so that an engine of the same process begins at once.
+    pub wake: Arc<Notify>,
+    /// The present moment.
+    pub clock: fn() -> Millis,
+}
+
+/// The API as a service. It has a single entrance: paths are taken apart by a table of its own, since Magnum's
+/// rules for them (optional `v1`, stray slashes, missing arguments) do not fit a tree of patterns.
+pub fn router(app: App) -> Router {
+    let site = Arc::new(context::Site::new(app));
+    Router::new().fallback(pipeline::answer).with_state(site)
+}

@@ -1,0 +1,140 @@
+//! What handlers work with: the site, shared by all requests, and the context of one request.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use jeroboam_cloud::{Credentials, Session};
+use jeroboam_config::Config;
+use jeroboam_store::Store;
+use jeroboam_types::Millis;
+use serde_json::Value;
+
+use crate::App;
+use crate::auth::Tokens;
+use crate::caller::Caller;
+use crate::error::ApiResult;
+use crate::microversion::Version;
+use crate::negotiate::{self, BodyKind};
+use crate::path::Path;
+use crate::query::Query;
+use crate::request_id::RequestIds;
+use crate::settings::Settings;
+
+/// What all requests share.
+pub(crate) struct Site {
+    pub(crate) app: App,
+    pub(crate) settings: Settings,
+    pub(crate) tokens: Tokens,
+}
+
+impl Site {
+    pub(crate) fn new(app: App) -> Self {
+        let settings = Settings::new(&app.config);
+        let tokens = Tokens::new(
+            app.service.clone(),
+            settings.token_cache_for,
+            app.config.keystone_authtoken.token_revalidate_time,
+            settings.keystone_uri.clone(),
+            app.clock,
+        );
+        Self {
+            app,
+            settings,
+            tokens,
+        }
+    }
+}
+
+/// One request of a known caller.
+pub(crate) struct Context {
+    pub(crate) site: Arc<Site>,
+    pub(crate) caller: Caller,
+    pub(crate) version: Version,
+    /// Scheme, host and mount prefix, without a slash at the end.
+    pub(crate) base: String,
+    pub(crate) query: Query,
+    pub(crate) ids: RequestIds,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Context {
+    pub(crate) fn store(&self) -> &Store {
+        &self.site.app.store
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.site.app.config
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        (self.site.app.clock)()
+    }
+
+    /// A session with the caller's own token.
+    pub(crate) fn session(&self) -> Session {
+        let credentials = Credentials::Token {
+            token: self.caller.token.clone(),
+        };
+        self.site
+            .app
+            .connector
+            .session(credentials)
+            .with_request_id(self.ids.outbound())
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// 400 and 415, see [`negotiate::read_json`].
+    pub(crate) fn json(&self, argument: &str, kind: BodyKind) -> ApiResult<Value> {
+        negotiate::read_json(&self.headers, &self.body, argument, kind)
+    }
+}
+
+/// A moment as the tables keep it.
+pub(crate) fn date_time(moment: Millis) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(moment.0).unwrap_or_default()
+}
+
+/// An answer with a body.
+pub(crate) fn reply(status: StatusCode, body: Value) -> Response {
+    (status, Json(body)).into_response()
+}
+
+/// Where clients reach the API: scheme, host and prefix of the request, as the proxy in front tells them if it
+/// is to be believed.
+pub(crate) fn base_url(parts: &Parts, path: &Path, believe_proxy: bool) -> String {
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let first = |text: &str| text.split(',').next().unwrap_or_default().trim().to_owned();
+    let mut scheme = parts.uri.scheme_str().unwrap_or("http").to_owned();
+    let mut host = header("host")
+        .or_else(|| parts.uri.authority().map(|host| host.as_str()))
+        .map(first);
+    let mut prefix = path.mount.clone();
+    if believe_proxy {
+        if let Some(forwarded) = header("forwarded").map(first) {
+            for pair in forwarded.split(';') {
+                let (name, value) = pair.trim().split_once('=').unwrap_or_default();
+                let value = value.trim_matches('"').to_owned();
+                match name.to_ascii_lowercase().as_str() {
+                    "proto" => scheme = value,
+                    "host" => host = Some(value),
+                    _ => {}
+                }
+            }
+        } else {
+            scheme = header("x-forwarded-proto").map_or(scheme, first);
+            host = header("x-forwarded-host").map(first).or(host);
+        }
+        if let Some(forwarded) = header("x-forwarded-prefix").map(first) {
+            prefix = format!("{}{prefix}", forwarded.trim_end_matches('/'));
+        }
+    }
+    format!("{scheme}://{}{prefix}", host.as_deref().unwrap_or("localhost"))
+}

@@ -1,0 +1,143 @@
+//! `/v1/clusters`
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jeroboam_store::{CreateError, Ident, Scope, SortKey, StoreError, Table};
+use jeroboam_types::ClusterTemplate;
+use serde_json::{Value, json};
+
+use crate::context::{Context, reply};
+use crate::error::{ApiError, ApiResult};
+use crate::handlers::{find_cluster, of_lookup};
+use crate::microversion::Version;
+use crate::negotiate::BodyKind;
+use crate::paging::{ARGUMENTS, Paging};
+use crate::policy::{Action, Permit, Target};
+use crate::validate;
+use crate::wire::cluster::{Form, NewCluster, render};
+
+/// `GET /v1/clusters` and `/v1/clusters/detail`
+pub(crate) async fn list(cx: &Context, detail: bool) -> ApiResult<Response> {
+    let (action, form, path) = match detail {
+        true => (Action::ClusterDetail, Form::Detail, "clusters/detail"),
+        false => (Action::ClusterList, Form::Short, "clusters"),
+    };
+    cx.query.only(&ARGUMENTS)?;
+    let paging = Paging::parse(&cx.query, cx.config().api.max_limit)?;
+    let key = SortKey::parse(Table::Clusters, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
+    let permit = cx.caller.may(action, Target::Own)?;
+    let listed = cx.store().clusters().list(&permit.scope, &paging.page(key)).await;
+    let mut rows = listed.map_err(|error| match error {
+        StoreError::NotFound => paging.marker_gone("Cluster"),
+        other => other.into(),
+    })?;
+    let collection = format!("{}/v1/{path}", cx.base);
+    let next = paging.next(&mut rows, |row| row.cluster.uuid.0, &collection, &[]);
+    let items: Vec<Value> = rows
+        .iter()
+        .map(|row| render(row, form, cx.version, &cx.base))
+        .collect();
+    let mut answer = json!({ "clusters": items });
+    if let Some(next) = next {
+        answer["next"] = next;
+    }
+    Ok(reply(StatusCode::OK, answer))
+}
+
+/// `GET /v1/clusters/IDENT`
+pub(crate) async fn show(cx: &Context, ident: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let row = find_cluster(cx, Action::ClusterShow, ident).await?;
+    Ok(reply(
+        StatusCode::OK,
+        render(&row, Form::Alone, cx.version, &cx.base),
+    ))
+}
+
+/// `POST /v1/clusters`: the rows exist before the answer does; the engine does the rest.
+pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let wanted = NewCluster::parse(cx.json("cluster", BodyKind::Object)?)?;
+    let permit = cx.caller.may(Action::ClusterCreate, Target::Own)?;
+    let template = template_to_use(cx, &permit, &wanted.cluster_template_id).await?;
+    let named = wanted.cluster_template_id.clone();
+    let new = validate::cluster::accept(cx, wanted, template).await?;
+    let limit = u64::from(cx.config().quotas.max_clusters_per_project);
+    cx.store()
+        .clusters()
+        .create(&new, Some(limit))
+        .await
+        .map_err(|error| match error {
+            CreateError::QuotaExceeded { limit } => {
+                ApiError::forbidden(format!("The project has used up its quota of {limit} clusters."))
+            }
+            CreateError::TemplateGone => no_template(cx.version, &named),
+            CreateError::Store(error) => error.into(),
+        })?;
+    cx.site.app.wake.notify_one();
+    tracing::info!(cluster.id = %new.cluster.uuid, request_id = cx.ids.local, "a cluster was accepted");
+    Ok(reply(StatusCode::ACCEPTED, json!({"uuid": new.cluster.uuid})))
+}
+
+/// `DELETE /v1/clusters/IDENT`: from any status, and even while another operation is under way.
+pub(crate) async fn delete(cx: &Context, ident: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let row = find_cluster(cx, Action::ClusterDelete, ident).await?;
+    let now = cx.now();
+    let deadline = now.plus(Duration::from_secs(
+        cx.config().engine.delete_timeout_mins.saturating_mul(60),
+    ));
+    let request = cx.ids.outbound();
+    let asked = cx
+        .store()
+        .clusters()
+        .request_delete(row.cluster.uuid, now, deadline, request)
+        .await;
+    asked.map_err(|error| of_lookup(error, "Cluster", "clusters", ident))?;
+    cx.site.app.wake.notify_one();
+    tracing::info!(cluster.id = %row.cluster.uuid, request_id = cx.ids.local, "a deletion was accepted");
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The template that a cluster is to be made from: the caller's own or a public one; a hidden public one for
+/// administrators, and nobody else's private one even for them.
+async fn template_to_use(cx: &Context, permit: &Permit, ident: &str) -> ApiResult<ClusterTemplate> {
+    let mut found = find_template_by(cx, &permit.scope, ident).await;
+    if matches!(found, Err(StoreError::NotFound)) && cx.caller.is_admin() {
+        found = match find_template_by(cx, &Scope::All, ident).await {
+            Ok(template) if !template.public => Err(StoreError::NotFound),
+            other => other,
+        };
+    }
+    let template = found.map_err(|error| match error {
+        StoreError::NotFound => no_template(cx.version, ident),
+        other => of_lookup(other, "ClusterTemplate", "cluster templates", ident),
+    })?;
+    if template.hidden && !cx.caller.is_admin() {
+        return Err(ApiError::forbidden(
+            "The cluster template is hidden. Only administrators may use it.",
+        ));
+    }
+    Ok(template)
+}
+
+/// Here, and only here, a number is a row id.
+async fn find_template_by(cx: &Context, scope: &Scope, ident: &str) -> Result<ClusterTemplate, StoreError> {
+    let templates = cx.store().templates();
+    match ident.parse::<i64>() {
+        Ok(id) => templates.find_row(scope, id).await,
+        Err(_) => templates.find(scope, &Ident::parse(ident)).await,
+    }
+}
+
+/// 404, or 400 before microversion 1.10.
+fn no_template(version: Version, ident: &str) -> ApiError {
+    let error = ApiError::not_found("ClusterTemplate", ident);
+    if version >= Version::v1(10) {
+        error
+    } else {
+        error.with_status(StatusCode::BAD_REQUEST)
+    }
+}

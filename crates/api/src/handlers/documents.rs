@@ -1,0 +1,94 @@
+//! Version documents and the health check: what is answered without a token.
+
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use crate::context::{Site, reply};
+use crate::error::{ApiError, ApiResult};
+use crate::microversion::{MAXIMUM, MINIMUM};
+use crate::negotiate;
+
+/// Collections of the version document.
+const RESOURCES: [&str; 8] = [
+    "clustertemplates",
+    "clusters",
+    "quotas",
+    "certificates",
+    "mservices",
+    "stats",
+    "federations",
+    "credentials",
+];
+
+/// `GET /`
+pub(crate) fn root(base: &str) -> Response {
+    let document = json!({
+        "name": "OpenStack Magnum API",
+        "description": "Makes clusters of container orchestration engines out of OpenStack resources.",
+        "versions": [{
+            "id": "v1",
+            "status": "CURRENT",
+            "min_version": MINIMUM.to_string(),
+            "max_version": MAXIMUM.to_string(),
+            "links": [{"href": format!("{base}/v1/"), "rel": "self"}],
+        }],
+    });
+    reply(StatusCode::OK, document)
+}
+
+/// `GET /v1`
+pub(crate) fn version(base: &str) -> Response {
+    let mut document = Map::new();
+    document.insert("id".to_owned(), json!("v1"));
+    document.insert(
+        "media_types".to_owned(),
+        json!([{"base": "application/json", "type": "application/vnd.openstack.magnum.v1+json"}]),
+    );
+    document.insert(
+        "links".to_owned(),
+        json!([
+            {"href": format!("{base}/v1/"), "rel": "self"},
+            {
+                "href": "http://docs.openstack.org/developer/magnum/dev/api-spec-v1.html",
+                "rel": "describedby",
+                "type": "text/html",
+            },
+        ]),
+    );
+    for name in RESOURCES {
+        let links = json!([
+            {"href": format!("{base}/v1/{name}/"), "rel": "self"},
+            {"href": format!("{base}/{name}/"), "rel": "bookmark"},
+        ]);
+        document.insert(name.to_owned(), links);
+    }
+    let groups = "clusters/{cluster_id}/nodegroups";
+    let links = json!([
+        {"href": format!("{base}/v1/{groups}"), "rel": "self"},
+        {"href": format!("{base}/{groups}"), "rel": "bookmark"},
+    ]);
+    document.insert("nodegroups".to_owned(), links);
+    reply(StatusCode::OK, Value::Object(document))
+}
+
+/// `GET /healthcheck`, as oslo.middleware answers it with its backend `disable_by_file`.
+///
+/// # Errors
+/// 405 for other methods than GET and HEAD.
+pub(crate) fn healthcheck(site: &Site, method: &Method, headers: &HeaderMap) -> ApiResult<Response> {
+    let disabled = site.app.config.healthcheck.disable_by_file_path.exists();
+    let (status, reason) = match disabled {
+        true => (StatusCode::SERVICE_UNAVAILABLE, "DISABLED BY FILE"),
+        false => (StatusCode::OK, "OK"),
+    };
+    match *method {
+        Method::HEAD if disabled => Ok(status.into_response()),
+        Method::HEAD => Ok(StatusCode::NO_CONTENT.into_response()),
+        Method::GET if negotiate::names_json(headers) => {
+            Ok(reply(status, json!({"detailed": false, "reasons": [reason]})))
+        }
+        Method::GET => Ok((status, reason).into_response()),
+        _ => Err(ApiError::not_allowed("GET, HEAD")),
+    }
+}

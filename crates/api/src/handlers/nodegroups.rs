@@ -1,0 +1,58 @@
+//! `/v1/clusters/IDENT/nodegroups`
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use jeroboam_store::{Ident, SortKey, StoreError, Table};
+use serde_json::{Value, json};
+
+use crate::context::{Context, reply};
+use crate::error::ApiResult;
+use crate::handlers::{find_cluster, of_lookup};
+use crate::paging::{ARGUMENTS, Paging};
+use crate::policy::Action;
+use crate::wire::nodegroup::{render, render_item};
+
+/// `GET /v1/clusters/IDENT/nodegroups`
+pub(crate) async fn list(cx: &Context, cluster: &str) -> ApiResult<Response> {
+    let [limit, marker, sort_key, sort_dir] = ARGUMENTS;
+    cx.query.only(&[limit, marker, sort_key, sort_dir, "role"])?;
+    let role = cx.query.find("role");
+    let paging = Paging::parse(&cx.query, cx.config().api.max_limit)?;
+    let key = SortKey::parse(Table::NodeGroups, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
+    let row = find_cluster(cx, Action::NodeGroupList, cluster).await?;
+    let uuid = row.cluster.uuid;
+    let listed = cx
+        .store()
+        .clusters()
+        .nodegroups(uuid, &paging.page(key), role)
+        .await;
+    let mut groups = listed.map_err(|error| match error {
+        StoreError::NotFound => paging.marker_gone("NodeGroup"),
+        other => other.into(),
+    })?;
+    let collection = format!("{}/v1/clusters/{uuid}/nodegroups", cx.base);
+    let extra: Vec<(&str, &str)> = role.map(|role| ("role", role)).into_iter().collect();
+    let next = paging.next(&mut groups, |group| group.uuid.0, &collection, &extra);
+    let items: Vec<Value> = groups.iter().map(render_item).collect();
+    let mut answer = json!({ "nodegroups": items });
+    if let Some(next) = next {
+        answer["next"] = next;
+    }
+    Ok(reply(StatusCode::OK, answer))
+}
+
+/// `GET /v1/clusters/IDENT/nodegroups/NG`
+pub(crate) async fn show(cx: &Context, cluster: &str, group: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let row = find_cluster(cx, Action::NodeGroupShow, cluster).await?;
+    let found = cx
+        .store()
+        .clusters()
+        .find_nodegroup(row.cluster.uuid, &Ident::parse(group))
+        .await;
+    let group = found.map_err(|error| of_lookup(error, "NodeGroup", "node groups", group))?;
+    Ok(reply(
+        StatusCode::OK,
+        render(&group, &row.cluster.labels, &cx.base),
+    ))
+}

@@ -1,0 +1,216 @@
+//! The way of a request: id, token, microversion, route, body, handler; and back: headers, one access line, and
+//! the cause of a failure, once.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use secrecy::ExposeSecret as _;
+
+use crate::caller::Caller;
+use crate::context::{Context, Site, base_url};
+use crate::error::{ApiError, ApiResult};
+use crate::handlers;
+use crate::microversion::Version;
+use crate::negotiate;
+use crate::path::Path;
+use crate::query::Query;
+use crate::request_id::{self, RequestIds};
+use crate::routes::{Route, route};
+
+/// Longest time that a body may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What was learnt of a request on its way, for its answer and the log.
+#[derive(Default)]
+struct Learnt {
+    caller: Option<Caller>,
+    version: Option<Version>,
+}
+
+/// Answers a request.
+pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let ids = RequestIds::new(&parts.headers);
+    let mut learnt = Learnt::default();
+    let work = AssertUnwindSafe(handle(&site, &parts, body, &ids, &mut learnt)).catch_unwind();
+    let result = match work.await {
+        Ok(result) => result,
+        Err(panic) => Err(ApiError::internal(format!(
+            "panic: {}",
+            panic_text(panic.as_ref())
+        ))),
+    };
+    let mut response = match result {
+        Ok(mut response) => {
+            if let Some(version) = learnt.version {
+                version.announce(response.headers_mut());
+            }
+            response
+        }
+        Err(error) => {
+            log_failure(&error, &ids);
+            if let (StatusCode::UNAUTHORIZED, Some(caller)) = (error.status, &learnt.caller) {
+                site.tokens.forget(caller.token.expose_secret()).await;
+            }
+            let mut response = error.respond(&ids.local);
+            if let Some(version) = learnt.version.filter(|_| error.is_versioned()) {
+                version.announce(response.headers_mut());
+            }
+            if let Some(version) = error.echoed_version() {
+                version.announce(response.headers_mut());
+            }
+            response
+        }
+    };
+    if let Ok(id) = HeaderValue::from_str(&ids.local) {
+        response.headers_mut().insert(request_id::HEADER, id);
+    }
+    log_access(&parts, &response, &ids, &learnt, started.elapsed());
+    response
+}
+
+async fn handle(
+    site: &Arc<Site>,
+    parts: &Parts,
+    body: Body,
+    ids: &RequestIds,
+    learnt: &mut Learnt,
+) -> ApiResult<Response> {
+    // The CORS filter answers before anything else looks at the request.
+    if parts.method == Method::OPTIONS {
+        return Ok(StatusCode::OK.into_response());
+    }
+    let path = Path::parse(parts.uri.path());
+    if let Ok(path) = &path {
+        if path.segments == ["healthcheck"] && !path.versioned {
+            return handlers::documents::healthcheck(site, &parts.method, &parts.headers);
+        }
+        if path.segments.is_empty() || is_open_dead_end(path) {
+            return documents(site, parts, path, learnt);
+        }
+    }
+    let caller = site.tokens.authenticate(&parts.headers).await?;
+    learnt.caller = Some(caller.clone());
+    let version = Version::requested(&parts.headers)?;
+    learnt.version = Some(version);
+    let path = path?;
+    let route = route(&parts.method, &path)?;
+    negotiate::accepts_json(&parts.headers)?;
+    if let Some((since, method)) = route.since() {
+        version.require(since, method)?;
+    }
+    let takes_body = matches!(parts.method, Method::POST | Method::PATCH);
+    let body = if takes_body {
+        read_body(site, parts, body).await?
+    } else {
+        Bytes::new()
+    };
+    let context = Context {
+        base: base_url(
+            parts,
+            &path,
+            site.app.config.oslo_middleware.enable_proxy_headers_parsing,
+        ),
+        query: Query::parse(parts.uri.query().unwrap_or_default())?,
+        site: Arc::clone(site),
+        caller,
+        version,
+        ids: ids.clone(),
+        headers: parts.headers.clone(),
+        body,
+    };
+    handlers::dispatch(&context, route).await
+}
+
+/// `/.json` and `/v1.json`: nothing, and no token is asked for either.
+fn is_open_dead_end(path: &Path) -> bool {
+    !path.versioned && matches!(path.segments.as_slice(), [only] if only == ".json" || only == "v1.json")
+}
+
+/// The version documents, which need no token.
+fn documents(site: &Site, parts: &Parts, path: &Path, learnt: &mut Learnt) -> ApiResult<Response> {
+    let base = base_url(
+        parts,
+        path,
+        site.app.config.oslo_middleware.enable_proxy_headers_parsing,
+    );
+    if path.versioned {
+        learnt.version = Some(Version::requested(&parts.headers)?);
+    }
+    let route = route(&parts.method, path)?;
+    negotiate::accepts_json(&parts.headers)?;
+    match route {
+        Route::Version => Ok(handlers::documents::version(&base)),
+        _ => Ok(handlers::documents::root(&base)),
+    }
+}
+
+async fn read_body(site: &Site, parts: &Parts, body: Body) -> ApiResult<Bytes> {
+    let max = site.settings.max_body_bytes;
+    let too_large = || {
+        ApiError::framework(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("A body may have at most {max} bytes."),
+        )
+    };
+    let announced = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > max as u64) {
+        return Err(too_large());
+    }
+    let read = tokio::time::timeout(BODY_DEADLINE, Limited::new(body, max).collect()).await;
+    match read {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(ApiError::bad_request("The body could not be read.")),
+        Err(_) => Err(ApiError::framework(
+            StatusCode::REQUEST_TIMEOUT,
+            "The body did not arrive in time.",
+        )),
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text")
+}
+
+fn log_failure(error: &ApiError, ids: &RequestIds) {
+    let (request_id, status) = (&ids.local, error.status.as_u16());
+    match error.cause() {
+        Some(cause) if error.status == StatusCode::INTERNAL_SERVER_ERROR => {
+            tracing::error!(request_id, status, cause, "a request failed");
+        }
+        Some(cause) => tracing::warn!(request_id, status, cause, "a request was refused"),
+        None => {}
+    }
+}
+
+fn log_access(parts: &Parts, response: &Response, ids: &RequestIds, learnt: &Learnt, elapsed: Duration) {
+    let caller = learnt.caller.as_ref();
+    tracing::info!(
+        method = %parts.method,
+        path = parts.uri.path(),
+        status = response.status().as_u16(),
+        elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+        request_id = ids.local,
+        global_request_id = ids.global.as_deref(),
+        user_id = caller.map(|caller| caller.user_id.as_str()),
+        project_id = caller.and_then(|caller| caller.project_id.as_ref()).map(|project| project.as_str()),
+        "answered"
+    );
+}

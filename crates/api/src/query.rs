@@ -1,0 +1,79 @@
+//! Arguments of the query string. An argument that a handler does not know is refused.
+
+use uuid::Uuid;
+
+use crate::error::{ApiError, ApiResult};
+use crate::path::percent_decoded;
+
+/// The arguments, the last of equal names.
+#[derive(Debug, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads a raw query string.
+    ///
+    /// # Errors
+    /// 400 for arguments that are no text.
+    pub(crate) fn parse(raw: &str) -> ApiResult<Self> {
+        let mut arguments = Vec::new();
+        for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (percent_decoded(name, true), percent_decoded(value, true)) {
+                (Some(name), Some(value)) if !value.contains('\0') => arguments.push((name, value)),
+                _ => return Err(ApiError::bad_request("The query string is not valid text.")),
+            }
+        }
+        Ok(Self(arguments))
+    }
+
+    /// Refuses every argument that is not named here.
+    ///
+    /// # Errors
+    /// 400 that names the argument.
+    pub(crate) fn only(&self, known: &[&str]) -> ApiResult<()> {
+        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => {
+                let shown: String = name.chars().take(200).collect();
+                Err(ApiError::bad_request(format!("Unknown argument: \"{shown}\"")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Value of an argument.
+    pub(crate) fn find(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Value of an argument that must be an integer.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub(crate) fn int(&self, name: &str) -> ApiResult<Option<i64>> {
+        let Some(text) = self.find(name) else {
+            return Ok(None);
+        };
+        match text.trim().parse() {
+            Ok(value) => Ok(Some(value)),
+            Err(_) => Err(ApiError::invalid(name, text, "Value should be an integer")),
+        }
+    }
+
+    /// Value of an argument that must be a UUID in any spelling.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub(crate) fn uuid(&self, name: &str) -> ApiResult<Option<Uuid>> {
+        let Some(text) = self.find(name) else {
+            return Ok(None);
+        };
+        match Uuid::parse_str(text) {
+            Ok(value) => Ok(Some(value)),
+            Err(_) => Err(ApiError::invalid(name, text, "Value should be a UUID")),
+        }
+    }
+}

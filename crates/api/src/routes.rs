@@ -1,0 +1,256 @@
+//! The route table: one function from a method and a path to what is asked. It wears the habits of Magnum's
+//! object dispatch that clients met: paths without `v1`, stray slashes, missing arguments as 400.
+
+use axum::http::Method;
+
+use crate::error::{ApiError, ApiResult};
+use crate::path::Path;
+
+/// Methods that any resource could have.
+const ANY_METHODS: &str = "DELETE, GET, PATCH, POST";
+
+/// What a request asks for. Texts are identifiers as they were given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `GET /`
+    Root,
+    /// `GET /v1`
+    Version,
+    /// Clusters, short or in detail.
+    ClusterList {
+        /// `/detail`
+        detail: bool,
+    },
+    /// One cluster.
+    ClusterShow(String),
+    /// New cluster.
+    ClusterCreate,
+    /// Away with a cluster.
+    ClusterDelete(String),
+    /// Progress of a cluster.
+    ClusterSteps(String),
+    /// Node groups of a cluster.
+    NodeGroupList(String),
+    /// One node group of a cluster.
+    NodeGroupShow(String, String),
+    /// Templates; `/detail` answers the same items.
+    TemplateList {
+        /// `/detail`
+        detail: bool,
+    },
+    /// One template.
+    TemplateShow(String),
+    /// New template.
+    TemplateCreate,
+    /// Change of a template.
+    TemplateUpdate(String),
+    /// Away with a template.
+    TemplateDelete(String),
+    /// CA certificate of a cluster, by purpose.
+    CertificateShow(String, Option<String>),
+    /// Signing of a request.
+    CertificateSign,
+    /// Processes of the service.
+    ServiceList,
+    /// Numbers of clusters and nodes.
+    Stats,
+    /// Upgrade of a cluster: known since 1.7, possible since 1.8.
+    ClusterUpgrade,
+    /// Documented, and refused with 501.
+    NotServed {
+        /// What it is, for the text.
+        what: &'static str,
+        /// Lowest minor version and the method's name in Magnum, where versions matter.
+        since: Option<(u32, &'static str)>,
+    },
+}
+
+impl Route {
+    /// Lowest minor version that has the handler, and the name its refusal gives it.
+    pub(crate) fn since(&self) -> Option<(u32, &'static str)> {
+        match self {
+            Self::NodeGroupList(_) => Some((9, "get_all")),
+            Self::NodeGroupShow(..) => Some((9, "get_one")),
+            Self::ClusterUpgrade => Some((7, "upgrade")),
+            Self::NotServed { since, .. } => *since,
+            _ => None,
+        }
+    }
+}
+
+fn not_served(what: &'static str) -> ApiResult<Route> {
+    Ok(Route::NotServed { what, since: None })
+}
+
+fn not_served_before(what: &'static str, minor: u32, method: &'static str) -> ApiResult<Route> {
+    Ok(Route::NotServed {
+        what,
+        since: Some((minor, method)),
+    })
+}
+
+/// Finds what a request asks for.
+///
+/// # Errors
+/// 404 for paths that lead nowhere, 405 with `Allow`, 400 for a missing argument or one in a wrong place.
+pub(crate) fn route(method: &Method, path: &Path) -> ApiResult<Route> {
+    let verb = match method.as_str() {
+        verb @ ("GET" | "POST" | "PATCH" | "DELETE") => verb,
+        _ if path.segments.is_empty() => return Err(ApiError::not_allowed("GET")),
+        _ if is_known(&path.segments) => return Err(ApiError::not_allowed(ANY_METHODS)),
+        _ => return Err(ApiError::no_route()),
+    };
+    let segments: Vec<&str> = path.segments.iter().map(String::as_str).collect();
+    match segments.as_slice() {
+        [] if verb != "GET" => Err(ApiError::not_allowed("GET")),
+        [] if path.versioned => Ok(Route::Version),
+        [] => Ok(Route::Root),
+        ["clusters", rest @ ..] => clusters(verb, rest, path.trailing_slash),
+        ["clustertemplates", rest @ ..] => templates(verb, rest, path.trailing_slash),
+        ["certificates", rest @ ..] => certificates(verb, rest),
+        ["credentials", rest @ ..] => credentials(verb, rest),
+        ["quotas", rest @ ..] => quotas(verb, rest),
+        ["federations", rest @ ..] => federations(verb, rest),
+        ["mservices"] if verb == "GET" => Ok(Route::ServiceList),
+        ["stats"] if verb == "GET" => Ok(Route::Stats),
+        ["mservices" | "stats", ..] => Err(ApiError::not_allowed("GET")),
+        // An unknown version in front of a collection is taken for the collection's marker.
+        [stray, "clusters" | "clustertemplates" | "federations" | "quotas"] => Err(bad_marker(stray)),
+        _ => Err(ApiError::no_route()),
+    }
+}
+
+fn is_known(segments: &[String]) -> bool {
+    const COLLECTIONS: [&str; 8] = [
+        "clusters",
+        "clustertemplates",
+        "certificates",
+        "credentials",
+        "quotas",
+        "federations",
+        "mservices",
+        "stats",
+    ];
+    segments
+        .first()
+        .is_some_and(|first| COLLECTIONS.contains(&first.as_str()))
+}
+
+fn bad_marker(text: &str) -> ApiError {
+    ApiError::invalid("marker", text, "Value should be a UUID")
+}
+
+fn clusters(verb: &str, rest: &[&str], slash: bool) -> ApiResult<Route> {
+    let own = |ident: &str| ident.to_owned();
+    match (verb, rest) {
+        ("GET", []) => Ok(Route::ClusterList { detail: false }),
+        ("GET", ["detail"]) if slash => Err(ApiError::not_found("Cluster", "detail")),
+        ("GET", ["detail"]) => Ok(Route::ClusterList { detail: true }),
+        ("GET", ["actions", ..] | [_, "actions", ..]) => Err(ApiError::not_allowed("POST")),
+        ("GET", [ident]) => Ok(Route::ClusterShow(own(ident))),
+        ("GET", [ident, "detail"]) => Err(bad_marker(ident)),
+        ("GET", [ident, "steps"]) => Ok(Route::ClusterSteps(own(ident))),
+        ("GET", [ident, "nodegroups"]) => Ok(Route::NodeGroupList(own(ident))),
+        ("GET", [ident, "nodegroups", group]) => Ok(Route::NodeGroupShow(own(ident), own(group))),
+
+        ("POST", []) => Ok(Route::ClusterCreate),
+        ("POST", ["actions", "resize" | "upgrade"]) => Err(ApiError::missing("cluster_ident")),
+        ("POST", [_, "actions", "resize"]) => not_served_before("Resizing a cluster", 7, "resize"),
+        ("POST", [_, "actions", "upgrade"]) => Ok(Route::ClusterUpgrade),
+        ("POST", ["actions", ..] | [_, "actions", ..]) => Err(ApiError::not_allowed("POST")),
+        ("POST", [_, "nodegroups"]) => not_served_before("Creating a node group", 9, "post"),
+        ("POST", [ident]) => Err(ApiError::invalid(
+            "cluster",
+            ident,
+            "It cannot be converted to a cluster.",
+        )),
+
+        ("PATCH" | "DELETE", []) => Err(ApiError::missing("cluster_ident")),
+        ("PATCH", [_]) => not_served("Changing a cluster"),
+        ("DELETE", [ident]) => Ok(Route::ClusterDelete(own(ident))),
+        ("PATCH" | "DELETE", [_, "nodegroups"]) => Err(ApiError::missing("nodegroup_id")),
+        ("PATCH", [_, "nodegroups", _]) => not_served_before("Changing a node group", 9, "patch"),
+        ("DELETE", [_, "nodegroups", _]) => not_served_before("Deleting a node group", 9, "delete"),
+        ("PATCH" | "DELETE", [_, "actions", ..]) => Err(ApiError::not_allowed("POST")),
+        ("POST" | "PATCH" | "DELETE", [_, "steps"]) => Err(ApiError::not_allowed("GET")),
+        _ => Err(ApiError::no_route()),
+    }
+}
+
+fn templates(verb: &str, rest: &[&str], slash: bool) -> ApiResult<Route> {
+    match (verb, rest) {
+        ("GET", []) => Ok(Route::TemplateList { detail: false }),
+        ("GET", ["detail"]) if slash => Err(ApiError::not_found("ClusterTemplate", "detail")),
+        ("GET", ["detail"]) => Ok(Route::TemplateList { detail: true }),
+        ("GET", [ident]) => Ok(Route::TemplateShow((*ident).to_owned())),
+        ("GET", [ident, "detail"]) => Err(bad_marker(ident)),
+        ("POST", []) => Ok(Route::TemplateCreate),
+        ("POST", [ident]) => Err(ApiError::invalid(
+            "cluster_template",
+            ident,
+            "It cannot be converted to a cluster template.",
+        )),
+        ("PATCH" | "DELETE", []) => Err(ApiError::missing("cluster_template_ident")),
+        ("PATCH", [ident]) => Ok(Route::TemplateUpdate((*ident).to_owned())),
+        ("DELETE", [ident]) => Ok(Route::TemplateDelete((*ident).to_owned())),
+        _ => Err(ApiError::no_route()),
+    }
+}
+
+fn certificates(verb: &str, rest: &[&str]) -> ApiResult<Route> {
+    match (verb, rest) {
+        ("GET", [cluster]) => Ok(Route::CertificateShow((*cluster).to_owned(), None)),
+        ("GET", [cluster, kind]) => Ok(Route::CertificateShow(
+            (*cluster).to_owned(),
+            Some((*kind).to_owned()),
+        )),
+        ("POST", []) => Ok(Route::CertificateSign),
+        ("PATCH", []) => Err(ApiError::missing("cluster_ident")),
+        ("PATCH", [_]) => not_served("Rotating the certificates of a cluster"),
+        ("GET" | "DELETE", []) => Err(ApiError::not_allowed("PATCH, POST")),
+        ("DELETE", [_]) => Err(ApiError::not_allowed("GET, PATCH")),
+        ("POST", [ident]) => Err(ApiError::invalid(
+            "certificate",
+            ident,
+            "It cannot be converted to a certificate.",
+        )),
+        _ => Err(ApiError::no_route()),
+    }
+}
+
+fn credentials(verb: &str, rest: &[&str]) -> ApiResult<Route> {
+    match (verb, rest) {
+        ("PATCH", []) => Err(ApiError::missing("cluster_ident")),
+        ("PATCH", [_]) => not_served_before("Rotating the credentials of a cluster", 12, "patch"),
+        (_, [] | [_]) => Err(ApiError::not_allowed("PATCH")),
+        _ => Err(ApiError::no_route()),
+    }
+}
+
+fn quotas(verb: &str, rest: &[&str]) -> ApiResult<Route> {
+    match (verb, rest) {
+        ("GET" | "POST", []) | ("GET" | "PATCH" | "DELETE", [_, _]) => not_served("Managing quotas"),
+        ("PATCH" | "DELETE", []) => Err(ApiError::missing("project_id")),
+        ("GET" | "PATCH" | "DELETE", [_]) => Err(ApiError::missing("resource")),
+        ("POST", [ident, ..]) => Err(ApiError::invalid(
+            "quota",
+            ident,
+            "It cannot be converted to a quota.",
+        )),
+        _ => Err(ApiError::no_route()),
+    }
+}
+
+fn federations(verb: &str, rest: &[&str]) -> ApiResult<Route> {
+    match (verb, rest) {
+        ("GET" | "POST", []) | ("GET" | "PATCH" | "DELETE", [_]) => not_served("Managing federations"),
+        ("PATCH" | "DELETE", []) => Err(ApiError::missing("federation_ident")),
+        ("GET", [ident, "detail"]) => Err(bad_marker(ident)),
+        ("POST", [ident]) => Err(ApiError::invalid(
+            "federation",
+            ident,
+            "It cannot be converted to a federation.",
+        )),
+        _ => Err(ApiError::no_route()),
+    }
+}

@@ -1,0 +1,283 @@
+//! Rules of new clusters: from what is asked and the template to rows for the store, with every name looked up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jeroboam_cloud::compute::Flavor;
+use jeroboam_config::IdentityMode;
+use jeroboam_driver::Ask;
+use jeroboam_driver::ask::{Defaults, Resolved};
+use jeroboam_store::{NewCluster, Sealed};
+use jeroboam_types::cluster::DEFAULT_CREATE_TIMEOUT_MINS;
+use jeroboam_types::name::made_up;
+use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, ROLE_MASTER, ROLE_WORKER};
+use jeroboam_types::{
+    Cluster, ClusterId, ClusterName, ClusterTemplate, Labels, NodeGroup, NodeGroupId, ProjectId, Status,
+};
+use secrecy::ExposeSecret as _;
+use uuid::Uuid;
+
+use crate::context::{Context, date_time};
+use crate::error::{ApiError, ApiResult};
+use crate::handlers::templates::own_project;
+use crate::microversion::Version;
+use crate::policy::Action;
+use crate::validate::driver::Wanted;
+use crate::validate::lookup::{Lookup, check_root_volume, flavors, optional};
+use crate::validate::template::{distribution, offer};
+use crate::validate::{boot_volume_gib, check_docker_volume};
+use crate::wire;
+
+/// Name of the secret with the creator's token, where clusters act by a trust.
+const CREATOR_TOKEN: &str = "creator/token";
+
+/// Turns what is asked into rows.
+///
+/// # Errors
+/// 400, 403, 404 and 409 for what cannot be built, found or used.
+pub(crate) async fn accept(
+    cx: &Context,
+    wanted: wire::cluster::NewCluster,
+    template: ClusterTemplate,
+) -> ApiResult<NewCluster> {
+    let project_id = own_project(cx, Action::ClusterCreate)?;
+    check_counts(&wanted, cx.version)?;
+    let driver = offer(cx).choose(
+        template.driver.as_deref(),
+        Wanted {
+            server_type: template.server_type,
+            os: template.cluster_distro.as_deref().unwrap_or_default(),
+            coe: template.coe,
+        },
+    )?;
+    let groups_of = (wanted.master_count, wanted.node_count);
+    let cluster = with_defaults(cx, wanted, &template, project_id)?;
+    check_docker_volume(
+        template.docker_storage_driver.as_deref(),
+        cluster.docker_volume_size,
+    )?;
+    let resolved = resolve(cx, &cluster, &template).await?;
+    let groups = default_groups(&cluster, &template, groups_of)?;
+    let mut ask = Ask {
+        cluster,
+        template,
+        groups,
+        resolved,
+    };
+    if groups_of.0 > 1 && !ask.master_lb_enabled() {
+        let reason = "More than one master needs master_lb_enabled";
+        return Err(ApiError::invalid("master_count", groups_of.0, reason));
+    }
+    let prefix = ask.prefix();
+    ask.groups
+        .iter_mut()
+        .for_each(|group| group.stack_id = Some(prefix.clone()));
+    ask.cluster.stack_id = Some(prefix);
+    driver.validate(&ask).map_err(|invalid| {
+        ApiError::bad_request(format!(
+            "Invalid input for field/attribute {}. {}",
+            invalid.field, invalid.reason
+        ))
+    })?;
+    let minutes = ask.cluster.create_timeout.filter(|minutes| *minutes > 0);
+    let minutes = u64::try_from(minutes.unwrap_or(DEFAULT_CREATE_TIMEOUT_MINS)).unwrap_or(u64::MAX);
+    Ok(NewCluster {
+        sealed: sealed_secrets(cx, ask.cluster.uuid)?,
+        cluster: ask.cluster,
+        groups: ask.groups,
+        resolved: ask.resolved,
+        deadline: cx.now().plus(Duration::from_secs(minutes.saturating_mul(60))),
+        request_id: cx.ids.outbound().to_owned(),
+    })
+}
+
+fn check_counts(wanted: &wire::cluster::NewCluster, version: Version) -> ApiResult<()> {
+    if wanted.master_count % 2 == 0 {
+        return Err(ApiError::invalid(
+            "master_count",
+            wanted.master_count,
+            "An odd number of masters is needed",
+        ));
+    }
+    if wanted.node_count == 0 && version < Version::v1(10) {
+        return Err(ApiError::bad_request(
+            "Zero node_count is not supported before microversion 1.10.",
+        ));
+    }
+    Ok(())
+}
+
+fn with_defaults(
+    cx: &Context,
+    wanted: wire::cluster::NewCluster,
+    template: &ClusterTemplate,
+    project_id: ProjectId,
+) -> ApiResult<Cluster> {
+    let name = match wanted.name {
+        Some(name) => name,
+        None => ClusterName::try_from(made_up(fastrand::u32(..), "cluster")).map_err(ApiError::internal)?,
+    };
+    let or = |given: Option<String>, default: &Option<String>| given.or_else(|| default.clone());
+    Ok(Cluster {
+        uuid: ClusterId(Uuid::new_v4()),
+        project_id,
+        user_id: cx.caller.user_id.clone(),
+        name,
+        cluster_template_id: template.uuid,
+        keypair: or(wanted.keypair, &template.keypair_id),
+        docker_volume_size: wanted.docker_volume_size.or(template.docker_volume_size),
+        labels: Labels::inherited(&template.labels, wanted.labels, wanted.merge_labels),
+        master_flavor_id: or(wanted.master_flavor_id, &template.master_flavor_id),
+        flavor_id: or(wanted.flavor_id, &template.flavor_id),
+        fixed_network: or(wanted.fixed_network, &template.fixed_network),
+        fixed_subnet: or(wanted.fixed_subnet, &template.fixed_subnet),
+        floating_ip_enabled: wanted
+            .floating_ip_enabled
+            .absent_or(Some(template.floating_ip_enabled)),
+        master_lb_enabled: wanted
+            .master_lb_enabled
+            .absent_or(Some(template.master_lb_enabled)),
+        create_timeout: wanted.create_timeout,
+        discovery_url: wanted.discovery_url,
+        stack_id: None,
+        status: Status::CreateInProgress,
+        status_reason: None,
+        health_status: None,
+        health_status_reason: BTreeMap::new(),
+        api_address: None,
+        coe_version: None,
+        container_version: None,
+        created_at: date_time(cx.now()),
+        updated_at: None,
+    })
+}
+
+/// Looks everything up that the cluster and its template name, all at once and with the caller's rights.
+async fn resolve(cx: &Context, cluster: &Cluster, template: &ClusterTemplate) -> ApiResult<Resolved> {
+    let boot_gib = boot_volume_gib(&cluster.labels, cx.config().cinder.default_boot_volume_size)?;
+    let given = [&cluster.flavor_id, &cluster.master_flavor_id];
+    if boot_gib <= 0 && given.iter().any(|flavor| flavor.is_none()) {
+        return Err(ApiError::bad_request("Unable to find flavor None."));
+    }
+    let lookup = Lookup::new(cx);
+    let (image, found, external, network, subnet, keypair) = tokio::try_join!(
+        lookup.image(&template.image_id),
+        flavors(&lookup, given.into_iter().filter_map(Option::as_deref)),
+        optional(template.external_network_id.as_deref(), async |ident| lookup
+            .external_network(ident)
+            .await),
+        optional(cluster.fixed_network.as_deref(), async |ident| lookup
+            .network(ident)
+            .await),
+        optional(cluster.fixed_subnet.as_deref(), async |ident| lookup
+            .subnet(ident)
+            .await),
+        optional(cluster.keypair.as_deref(), async |name| lookup
+            .keypair(name)
+            .await),
+    )?;
+    distribution(&image, &template.image_id)?;
+    if boot_gib <= 0 {
+        found.values().try_for_each(check_root_volume)?;
+    }
+    if let (Some(network), Some(subnet)) = (&network, &subnet)
+        && subnet.network_id != network.id
+    {
+        let reason = format!("The subnet is not one of the fixed network {}", network.name);
+        return Err(ApiError::invalid("fixed_subnet", &subnet.name, reason));
+    }
+    let fixed_network_id = network.map(|network| network.id);
+    Ok(Resolved {
+        image_id: image.id,
+        flavors: found
+            .into_iter()
+            .map(|(ident, flavor): (String, Flavor)| (ident, flavor.id))
+            .collect(),
+        external_network_id: external.map(|network| network.id),
+        fixed_network_id: fixed_network_id
+            .or_else(|| subnet.as_ref().map(|subnet| subnet.network_id.clone())),
+        fixed_subnet_cidr: subnet.as_ref().map(|subnet| subnet.cidr.clone()),
+        fixed_subnet_id: subnet.map(|subnet| subnet.id),
+        public_key: keypair.map(|keypair| keypair.public_key),
+        defaults: operator_defaults(cx),
+    })
+}
+
+fn operator_defaults(cx: &Context) -> Defaults {
+    let (cinder, cluster) = (&cx.config().cinder, &cx.config().cluster);
+    Defaults {
+        docker_volume_type: cinder.default_docker_volume_type.clone().unwrap_or_default(),
+        boot_volume_type: cinder.default_boot_volume_type.clone().unwrap_or_default(),
+        boot_volume_size: cinder.default_boot_volume_size,
+        affinity_policy: cluster.nodes_affinity_policy.as_str().to_owned(),
+    }
+}
+
+/// The two node groups that every cluster begins with.
+fn default_groups(
+    cluster: &Cluster,
+    template: &ClusterTemplate,
+    (masters, workers): (i32, i32),
+) -> ApiResult<Vec<NodeGroup>> {
+    let group = |name: &str, role: &str, node_count: i32, flavor_id: &Option<String>| NodeGroup {
+        id: 0,
+        uuid: NodeGroupId(Uuid::new_v4()),
+        name: name.to_owned(),
+        cluster_id: cluster.uuid,
+        project_id: cluster.project_id.clone(),
+        docker_volume_size: cluster.docker_volume_size,
+        labels: cluster.labels.clone(),
+        flavor_id: flavor_id.clone(),
+        image_id: Some(template.image_id.clone()),
+        node_addresses: Vec::new(),
+        node_count,
+        max_node_count: None,
+        min_node_count: None,
+        role: role.to_owned(),
+        is_default: true,
+        stack_id: None,
+        status: Status::CreateInProgress,
+        status_reason: None,
+        version: None,
+        node_labels: BTreeMap::new(),
+        node_taints: Vec::new(),
+        created_at: cluster.created_at,
+        updated_at: None,
+    };
+    let mut worker = group(DEFAULT_WORKER, ROLE_WORKER, workers, &cluster.flavor_id);
+    if let Some(text) = cluster.labels.value("min_node_count") {
+        let least = text.trim().parse().ok().filter(|least| *least >= 0);
+        let bad = || {
+            ApiError::invalid(
+                "labels[min_node_count]",
+                text,
+                "Value should be an integer of at least 0",
+            )
+        };
+        worker.min_node_count = Some(least.ok_or_else(bad)?);
+    }
+    Ok(vec![
+        group(DEFAULT_MASTER, ROLE_MASTER, masters, &cluster.master_flavor_id),
+        worker,
+    ])
+}
+
+/// What only the creator can give: where clusters act by a trust, the engine makes it with the caller's token.
+fn sealed_secrets(cx: &Context, cluster: ClusterId) -> ApiResult<Vec<Sealed>> {
+    if cx.config().trust.identity != IdentityMode::Trust {
+        return Ok(Vec::new());
+    }
+    let aad = format!("sealed/{cluster}/{CREATOR_TOKEN}");
+    let token = cx.caller.token.expose_secret().as_bytes();
+    let sealed = cx
+        .site
+        .app
+        .keyring
+        .seal(&aad, token)
+        .map_err(ApiError::internal)?;
+    Ok(vec![Sealed {
+        name: CREATOR_TOKEN.to_owned(),
+        public_part: None,
+        sealed,
+    }])
+}

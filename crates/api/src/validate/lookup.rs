@@ -1,0 +1,173 @@
+//! Look-ups in the cloud with the caller's own token: what a name or id stands for, if the caller may see it.
+
+use jeroboam_cloud::compute::{Flavor, Keypair};
+use jeroboam_cloud::image::Image;
+use jeroboam_cloud::network::{Network, Subnet};
+use jeroboam_cloud::{Error, Find, Kind, Session, compute, image, network};
+
+use crate::context::Context;
+use crate::error::{ApiError, ApiResult, of_cloud};
+
+/// Looks things up for one request.
+pub(crate) struct Lookup<'a> {
+    session: Session,
+    keystone_uri: &'a str,
+}
+
+impl<'a> Lookup<'a> {
+    /// With the caller's token.
+    pub(crate) fn new(cx: &'a Context) -> Self {
+        Self {
+            session: cx.session(),
+            keystone_uri: &cx.site.settings.keystone_uri,
+        }
+    }
+
+    fn refused(&self) -> impl Fn(Error) -> ApiError + '_ {
+        |error| of_cloud(&error, self.keystone_uri)
+    }
+
+    /// An image.
+    ///
+    /// # Errors
+    /// 400 without one, 409 with several, 403 for one that the caller may not read.
+    pub(crate) async fn image(&self, ident: &str) -> ApiResult<Image> {
+        let found = image::find_image(&self.session, ident)
+            .await
+            .map_err(|error| match error.kind {
+                Kind::NotAllowed => ApiError::forbidden(format!("Not authorized for image {ident}.")),
+                _ => self.refused()(error),
+            })?;
+        match found {
+            Find::One(image) => Ok(image),
+            Find::None => Err(ApiError::bad_request(format!("Unable to find image {ident}."))),
+            Find::Many => Err(several("images", ident)),
+        }
+    }
+
+    /// A flavor.
+    ///
+    /// # Errors
+    /// 400 without one.
+    pub(crate) async fn flavor(&self, ident: &str) -> ApiResult<Flavor> {
+        match compute::find_flavor(&self.session, ident)
+            .await
+            .map_err(self.refused())?
+        {
+            Find::One(flavor) => Ok(flavor),
+            Find::None => Err(ApiError::bad_request(format!("Unable to find flavor {ident}."))),
+            Find::Many => Err(several("flavors", ident)),
+        }
+    }
+
+    /// An external network.
+    ///
+    /// # Errors
+    /// 400 without one, 409 with several.
+    pub(crate) async fn external_network(&self, ident: &str) -> ApiResult<Network> {
+        match network::find_network(&self.session, ident, Some(true))
+            .await
+            .map_err(self.refused())?
+        {
+            Find::One(network) => Ok(network),
+            Find::None => Err(ApiError::bad_request(format!(
+                "Unable to find external network {ident}."
+            ))),
+            Find::Many => Err(several("external networks", ident)),
+        }
+    }
+
+    /// A network.
+    ///
+    /// # Errors
+    /// 400 without one, 409 with several.
+    pub(crate) async fn network(&self, ident: &str) -> ApiResult<Network> {
+        match network::find_network(&self.session, ident, None)
+            .await
+            .map_err(self.refused())?
+        {
+            Find::One(network) => Ok(network),
+            Find::None => Err(ApiError::bad_request(format!(
+                "Unable to find fixed network {ident}."
+            ))),
+            Find::Many => Err(several("networks", ident)),
+        }
+    }
+
+    /// A subnet.
+    ///
+    /// # Errors
+    /// 400 without one, 409 with several.
+    pub(crate) async fn subnet(&self, ident: &str) -> ApiResult<Subnet> {
+        match network::find_subnet(&self.session, ident)
+            .await
+            .map_err(self.refused())?
+        {
+            Find::One(subnet) => Ok(subnet),
+            Find::None => Err(ApiError::bad_request(format!(
+                "Unable to find fixed subnet {ident}."
+            ))),
+            Find::Many => Err(several("subnets", ident)),
+        }
+    }
+
+    /// A keypair of the caller.
+    ///
+    /// # Errors
+    /// 404 without one.
+    pub(crate) async fn keypair(&self, name: &str) -> ApiResult<Keypair> {
+        let found = compute::find_keypair(&self.session, name)
+            .await
+            .map_err(self.refused())?;
+        found.ok_or_else(|| {
+            ApiError::handler(
+                axum::http::StatusCode::NOT_FOUND,
+                format!("Unable to find keypair {name}."),
+            )
+        })
+    }
+}
+
+fn several(kind: &str, ident: &str) -> ApiError {
+    ApiError::conflict(format!("Several {kind} are named {ident}. Use the UUID instead."))
+}
+
+/// Awaits a look-up of something that may not have been named.
+pub(crate) async fn optional<T>(
+    ident: Option<&str>,
+    find: impl AsyncFnOnce(&str) -> ApiResult<T>,
+) -> ApiResult<Option<T>> {
+    match ident {
+        Some(ident) => find(ident).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Looks several flavors up, each once.
+pub(crate) async fn flavors<'n>(
+    lookup: &Lookup<'_>,
+    idents: impl IntoIterator<Item = &'n str>,
+) -> ApiResult<std::collections::BTreeMap<String, Flavor>> {
+    let idents: std::collections::BTreeSet<&str> = idents.into_iter().collect();
+    let found = idents
+        .into_iter()
+        .map(|ident| async move { Ok::<_, ApiError>((ident.to_owned(), lookup.flavor(ident).await?)) });
+    Ok(futures_util::future::try_join_all(found)
+        .await?
+        .into_iter()
+        .collect())
+}
+
+/// Without a boot volume a flavor needs a disk of its own.
+///
+/// # Errors
+/// 400 for a flavor without one.
+pub(crate) fn check_root_volume(flavor: &Flavor) -> ApiResult<()> {
+    if flavor.disk_gib > 0 {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!(
+        "Flavor {} has no root disk. Set the label boot_volume_size to boot from a volume.",
+        flavor.name
+    )))
+}

@@ -1,0 +1,134 @@
+//! Maps written as Python literals: clients send labels in patches so (`{'a': 'b'}`), since Magnum once took
+//! nothing else. JSON of the same shape is read too.
+
+use serde_json::{Map, Value};
+
+/// Reads a flat map of texts, numbers, booleans and null; `None` for anything else.
+pub(crate) fn parse_map(text: &str) -> Option<Map<String, Value>> {
+    let mut reader = Reader { rest: text.trim() };
+    let map = reader.map()?;
+    reader.rest.is_empty().then_some(map)
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl Reader<'_> {
+    fn eat(&mut self, token: char) -> Option<()> {
+        self.rest = self.rest.trim_start().strip_prefix(token)?.trim_start();
+        Some(())
+    }
+
+    fn map(&mut self) -> Option<Map<String, Value>> {
+        let mut map = Map::new();
+        self.eat('{')?;
+        while self.eat('}').is_none() {
+            let key = self.text()?;
+            self.eat(':')?;
+            let value = self.value()?;
+            map.insert(key, value);
+            if self.eat(',').is_none() {
+                self.eat('}')?;
+                break;
+            }
+        }
+        Some(map)
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        if self.rest.starts_with(['\'', '"']) {
+            return self.text().map(Value::String);
+        }
+        let end = self.rest.find([',', '}']).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        match word.trim() {
+            "True" | "true" => Some(Value::Bool(true)),
+            "False" | "false" => Some(Value::Bool(false)),
+            "None" | "null" => Some(Value::Null),
+            number => number.parse().ok().map(Value::Number),
+        }
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let quote = self
+            .rest
+            .chars()
+            .next()
+            .filter(|quote| matches!(quote, '\'' | '"'))?;
+        let mut text = String::new();
+        let mut characters = self.rest.char_indices().skip(1);
+        while let Some((at, character)) = characters.next() {
+            match character {
+                '\\' => text.push(escaped(&mut characters)?),
+                '\n' => return None,
+                end if end == quote => {
+                    self.rest = self.rest[at + quote.len_utf8()..].trim_start();
+                    return Some(text);
+                }
+                other => text.push(other),
+            }
+        }
+        None
+    }
+}
+
+fn escaped(characters: &mut impl Iterator<Item = (usize, char)>) -> Option<char> {
+    let (_, character) = characters.next()?;
+    let mut code = |digits: usize| -> Option<char> {
+        let mut value = 0;
+        for _ in 0..digits {
+            value = value * 16 + characters.next()?.1.to_digit(16)?;
+        }
+        char::from_u32(value)
+    };
+    match character {
+        'n' => Some('\n'),
+        't' => Some('\t'),
+        'r' => Some('\r'),
+        '\\' | '\'' | '"' | '/' => Some(character),
+        'x' => code(2),
+        'u' => code(4),
+        'U' => code(8),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn python_and_json_spellings_mean_the_same() {
+        for text in [
+            r#"{'a': 'b', 'n': 1, 't': True, 'q': "it's", 'u': '\u00e9'}"#,
+            r#" {"a":"b","n":1,"t":true,"q":"it's","u":"é",} "#,
+        ] {
+            let expected = json!({"a": "b", "n": 1, "t": true, "q": "it's", "u": "é"});
+            assert_eq!(parse_map(text).map(Value::Object), Some(expected), "{text}");
+        }
+        assert_eq!(parse_map("{}").map(|map| map.len()), Some(0));
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for text in [
+            "",
+            "{",
+            "{'a'}",
+            "{'a': }",
+            "['a']",
+            "{'a': ['b']}",
+            "{'a': {}}",
+            "{'a': 'b'} x",
+            "{a: 1}",
+            "{'a': 'b",
+            "dict()",
+        ] {
+            assert_eq!(parse_map(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The API in process, over a real database and the simulated cloud.
+
+mod auth;
+mod callers;
+mod certificates;
+mod clusters;
+mod documents;
+mod hostile;
+mod microversions;
+mod nodegroups;
+mod paging;
+mod rig;
+mod routing;
+mod services;
+mod serving;
+mod templates;
