@@ -1,1 +1,64 @@
-fn main() {}
+//! The `jeroboam` program: parses the command line, sets the process up and calls a subcommand.
+
+mod cli;
+mod clients;
+mod configuration;
+mod database;
+mod demo;
+mod keys;
+mod logging;
+mod output;
+mod serve;
+mod simcloud;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, Command, ConfigCommand, KeysCommand};
+
+fn main() -> ExitCode {
+    // Two crypto providers in one process would make rustls panic at its first use: ours is chosen here, once.
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        return fail(&anyhow::anyhow!("a crypto provider is installed already"));
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("cannot start the runtime")),
+    };
+    match runtime.block_on(run(Cli::parse())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Serve => serve::serve(&cli.configuration).await,
+        Command::Demo(arguments) => demo::demo(arguments).await,
+        Command::Simcloud(arguments) => simcloud::simcloud(arguments).await,
+        Command::Db => database::upgrade(&cli.configuration).await,
+        Command::Keys {
+            command: KeysCommand::Rotate,
+        } => keys::rotate(&cli.configuration).await,
+        Command::Config {
+            command: ConfigCommand::Sample,
+        } => output::text(&jeroboam_config::Config::sample()),
+        Command::Config {
+            command: ConfigCommand::Check,
+        } => configuration::check(&cli.configuration),
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "jeroboam", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// One clear line: the error and its causes.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("jeroboam: {error:#}");
+    ExitCode::FAILURE
+}

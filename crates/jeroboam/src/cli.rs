@@ -1,0 +1,127 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Container clusters for OpenStack: the Magnum API with an engine of its own.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub configuration: Configuration,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where the configuration is.
+#[derive(Args)]
+pub struct Configuration {
+    /// Configuration file in oslo's INI format; may be given several times, later ones win
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config_file: Vec<PathBuf>,
+    /// Directory of *.conf files, read in the order of their names after the files
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub config_dir: Vec<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the service: the API and the engine
+    Serve,
+    /// Create a real Docker Swarm on this machine, through the API, on a simulated OpenStack
+    Demo(DemoArguments),
+    /// Run the OpenStack simulator by itself
+    Simcloud(SimcloudArguments),
+    /// Bring the database's schema up to date
+    Db,
+    /// Keys that seal secrets at rest
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Print the completion script of a shell
+    Completion { shell: clap_complete::Shell },
+}
+
+#[derive(Subcommand)]
+pub enum KeysCommand {
+    /// Make a new master key and seal every secret with it again
+    Rotate,
+}
+
+#[derive(Subcommand)]
+pub enum ConfigCommand {
+    /// Print a commented configuration file with every option
+    Sample,
+    /// Read the configuration as the service would, and report what is wrong or unknown
+    Check,
+}
+
+/// What servers of the simulated cloud are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Nodes {
+    /// Debian machines that boot on this one
+    Real,
+    /// Rows of a table
+    StateOnly,
+}
+
+#[derive(Args)]
+pub struct DemoArguments {
+    /// Go on by itself: run a service on the swarm, check it, delete the cluster, stop, exit 0 if all went well
+    #[arg(long)]
+    pub once: bool,
+    /// One JSON object a line instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// What the simulated servers are
+    #[arg(long, value_enum, default_value_t = Nodes::Real)]
+    pub nodes: Nodes,
+    /// Managers of the swarm; an odd number
+    #[arg(long, default_value_t = 1)]
+    pub masters: u32,
+    /// Workers of the swarm
+    #[arg(long, default_value_t = 2)]
+    pub workers: u32,
+    /// Where the demo keeps its files; emptied at its start
+    #[arg(long, value_name = "DIRECTORY", default_value = "/var/tmp/jeroboam-demo")]
+    pub state_dir: PathBuf,
+    /// Port of the Magnum API; 0 takes a free one
+    #[arg(long, default_value_t = 9511)]
+    pub port: u16,
+    /// Port of the simulated OpenStack; 0 takes a free one
+    #[arg(long, default_value_t = 9500)]
+    pub cloud_port: u16,
+}
+
+#[derive(Args)]
+pub struct SimcloudArguments {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:9500")]
+    pub listen: SocketAddr,
+    /// Seed of ids and faults
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// What servers are
+    #[arg(long, value_enum, default_value_t = Nodes::StateOnly)]
+    pub nodes: Nodes,
+    /// Where real machines keep their disks
+    #[arg(long, value_name = "DIRECTORY", default_value = "/var/tmp/jeroboam-simcloud")]
+    pub state_dir: PathBuf,
+    /// URL of the container-infra endpoint in the catalog
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9511/v1")]
+    pub container_infra: String,
+    /// Quotas without limits
+    #[arg(long)]
+    pub roomy: bool,
+    /// Only build the base image of real machines, then exit
+    #[arg(long)]
+    pub prepare: bool,
+}

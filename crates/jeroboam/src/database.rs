@@ -1,0 +1,21 @@
+//! `jeroboam db`.
+
+use jeroboam_store::Store;
+use secrecy::ExposeSecret;
+
+use crate::cli::Configuration;
+use crate::{configuration, output};
+
+/// Brings the schema up to date.
+pub async fn upgrade(arguments: &Configuration) -> anyhow::Result<()> {
+    let config = configuration::load(arguments)?;
+    let store = Store::connect(config.database.connection.expose_secret(), 1).await?;
+    let needed = store.needs_migration().await?;
+    store.migrate().await?;
+    store.close().await?;
+    output::line(if needed {
+        "the schema is up to date now"
+    } else {
+        "the schema was up to date"
+    })
+}
