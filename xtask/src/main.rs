@@ -1,1 +1,182 @@
-fn main() {}
+//! The one front door for people who work on Jeroboam: `cargo xtask check|test|demo|chaos|setup`.
+
+mod arrows;
+mod setup;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Checks, tests and demonstrations of Jeroboam")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Formatting, lints and the direction of dependencies
+    Check,
+    /// Everything: set-up, checks, all tests, and a random walk with faults and kills
+    Test {
+        /// Leave out what boots machines (for machines without root or without the needed kernel features)
+        #[arg(long)]
+        no_machines: bool,
+    },
+    /// Installs what the tests need: Debian packages, the PyPI clients, the machines' base image
+    Setup {
+        /// Only what is needed without booting machines
+        #[arg(long)]
+        no_machines: bool,
+    },
+    /// The demonstration, in release mode; arguments go to `jeroboam demo`
+    Demo {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Random creates and deletes with faults on and the process killed at random
+    Chaos {
+        /// Creates in all
+        #[arg(long, default_value_t = 1_000)]
+        runs: u32,
+        /// Seed of every random choice
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Further arguments of the `jeroboam-chaos` program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> Result<()> {
+    std::env::set_current_dir(root())?;
+    match Arguments::parse().task {
+        Task::Check => check(),
+        Task::Test { no_machines } => test(no_machines),
+        Task::Setup { no_machines } => setup::all(no_machines),
+        Task::Demo { arguments } => {
+            let fixed = ["run", "--release", "--package", "jeroboam", "--", "demo"];
+            cargo(
+                &fixed
+                    .into_iter()
+                    .chain(arguments.iter().map(String::as_str))
+                    .collect::<Vec<_>>(),
+            )
+        }
+        Task::Chaos {
+            runs,
+            seed,
+            arguments,
+        } => chaos(true, runs, seed, &arguments),
+    }
+}
+
+fn root() -> PathBuf {
+    let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    own.parent().map_or(own.clone(), PathBuf::from)
+}
+
+fn check() -> Result<()> {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
+    arrows::check()
+}
+
+fn test(no_machines: bool) -> Result<()> {
+    setup::all(no_machines)?;
+    check()?;
+    // Built once for all: the tests start the programs themselves.
+    cargo(&["build", "--workspace", "--all-targets", "--quiet"])?;
+    let without_machines = "not test(/machines::/)";
+    match (has_nextest(), no_machines) {
+        (true, false) => cargo(&["nextest", "run", "--workspace", "--no-fail-fast"])?,
+        (true, true) => {
+            cargo(&[
+                "nextest",
+                "run",
+                "--workspace",
+                "--no-fail-fast",
+                "--filterset",
+                without_machines,
+            ])?;
+        }
+        (false, false) => cargo(&[
+            "test",
+            "--workspace",
+            "--no-fail-fast",
+            "--",
+            "--test-threads",
+            "2",
+        ])?,
+        (false, true) => cargo(&[
+            "test",
+            "--workspace",
+            "--no-fail-fast",
+            "--",
+            "--skip",
+            "machines::",
+        ])?,
+    }
+    chaos(false, 60, 1, &[])
+}
+
+fn chaos(release: bool, runs: u32, seed: u64, arguments: &[String]) -> Result<()> {
+    let profile: &[&str] = if release { &["--release"] } else { &[] };
+    cargo(
+        &[
+            &[
+                "build",
+                "--quiet",
+                "--package",
+                "jeroboam",
+                "--package",
+                "jeroboam-chaos",
+            ],
+            profile,
+        ]
+        .concat(),
+    )?;
+    let (runs, seed) = (runs.to_string(), seed.to_string());
+    let fixed = ["run", "--quiet", "--package", "jeroboam-chaos"];
+    let own = ["--", "--runs", &runs, "--seed", &seed];
+    let given: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    cargo(&[&fixed[..], profile, &own[..], &given[..]].concat())
+}
+
+fn has_nextest() -> bool {
+    Command::new("cargo")
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+/// Runs cargo and fails as it does.
+fn cargo(arguments: &[&str]) -> Result<()> {
+    run("cargo", arguments)
+}
+
+/// Runs a program with this terminal and fails as it does.
+fn run(program: &str, arguments: &[&str]) -> Result<()> {
+    let status = Command::new(program)
+        .args(arguments)
+        .status()
+        .with_context(|| format!("cannot start {program}"))?;
+    if !status.success() {
+        bail!(
+            "{program} {} failed: {status}",
+            arguments.first().copied().unwrap_or_default()
+        );
+    }
+    Ok(())
+}

