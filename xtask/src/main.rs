@@ -4,7 +4,7 @@ mod arrows;
 mod setup;
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -51,9 +51,19 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run_task(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_task(task: Task) -> Result<()> {
     std::env::set_current_dir(root())?;
-    match Arguments::parse().task {
+    match task {
         Task::Check => check(),
         Task::Test { no_machines } => test(no_machines),
         Task::Setup { no_machines } => setup::all(no_machines),

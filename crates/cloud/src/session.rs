@@ -177,18 +177,15 @@ impl Session {
                 wire
             }
         };
-        let answer =
-            self.exchange(wire)
-                .await
-                .map_err(|error| match (&self.shared.credentials, error.kind) {
-                    // Keystone does not find a token that it does not know.
-                    (Credentials::Token { .. }, Kind::NotFound) => Error {
-                        kind: Kind::Unauthorized,
-                        message: "the token is not valid".into(),
-                        ..error
-                    },
-                    _ => error,
-                })?;
+        // Keystone does not find a token that it does not know, nor a project or trust that is gone. Passed on as it
+        // is, that would look as if the thing that the call is about were gone.
+        let answer = self.exchange(wire).await.map_err(|error| match error.kind {
+            Kind::NotFound => Error {
+                kind: Kind::Unauthorized,
+                ..error
+            },
+            _ => error,
+        })?;
         let token = match &self.shared.credentials {
             Credentials::Token { token } => token.clone(),
             Credentials::Password { .. } => {
@@ -274,4 +271,90 @@ pub(crate) fn read_token(answer: &Answer, token: SecretString) -> Result<TokenIn
     Ok(body
         .ok_or_else(|| answer.malformed("the answer does not describe a token"))?
         .with_token(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jeroboam_simcloud::faults::{Effect, Match, Rule};
+    use jeroboam_simcloud::{Options, SimCloud};
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::{DomainName, Scope, UserName};
+
+    const AUTHENTICATE: &str = "POST identity /v3/auth/tokens";
+
+    async fn cloud() -> (SimCloud, Session) {
+        let cloud = SimCloud::start(Options::default()).await.unwrap();
+        let connector = Connector::new(crate::Options::new(cloud.auth_url()), 4).unwrap();
+        let user = UserName::Name {
+            name: "demo".into(),
+            domain: DomainName::Id("default".into()),
+        };
+        let credentials = Credentials::Password {
+            user,
+            password: "secret".into(),
+            scope: Scope::Unscoped,
+        };
+        (cloud, connector.session(credentials))
+    }
+
+    /// Makes the held token due for renewal.
+    async fn age(session: &Session) {
+        session.shared.state.lock().await.held.as_mut().unwrap().renew_at = Instant::now();
+    }
+
+    #[tokio::test]
+    async fn tokens_are_renewed_two_minutes_or_a_tenth_of_their_life_before_their_end() {
+        let (cloud, session) = cloud().await;
+        for (life_secs, margin_secs) in [(3600, 120), (600, 60)] {
+            cloud.with_world(|world| world.keystone.token_life_ms = life_secs * 1000);
+            let state = {
+                session.shared.state.lock().await.held = None;
+                session.token().await.unwrap();
+                session.shared.state.lock().await
+            };
+            let held = state.held.as_ref().unwrap();
+            assert_eq!(held.ends_at - held.renew_at, Duration::from_secs(margin_secs));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_due_for_renewal_is_replaced() {
+        let (cloud, session) = cloud().await;
+        let before = session.token().await.unwrap();
+        age(&session).await;
+        let after = session.token().await.unwrap();
+        assert_ne!(before.token.expose_secret(), after.token.expose_secret());
+        assert_eq!(cloud.calls().of(AUTHENTICATE), 2);
+    }
+
+    #[tokio::test]
+    async fn a_failed_renewal_leaves_the_old_token_in_use_until_its_end() {
+        let (cloud, session) = cloud().await;
+        let before = session.token().await.unwrap();
+        let broken = Rule::new(
+            Match::default(),
+            Effect::Status {
+                status: 500,
+                retry_after: None,
+            },
+        );
+        cloud.faults().add(broken);
+        age(&session).await;
+        let kept = session.token().await.unwrap();
+        assert!(Arc::ptr_eq(&before, &kept));
+        assert_eq!(cloud.calls().of(AUTHENTICATE), 2);
+        session.token().await.unwrap();
+        assert_eq!(
+            cloud.calls().of(AUTHENTICATE),
+            2,
+            "the next try follows after a pause"
+        );
+        age(&session).await;
+        session.shared.state.lock().await.held.as_mut().unwrap().ends_at = Instant::now();
+        assert_eq!(session.token().await.unwrap_err().status, Some(500));
+    }
 }

@@ -21,9 +21,9 @@ pub struct Logging<'a> {
 /// Starts logging for the life of the process. `RUST_LOG` overrides the level.
 pub fn start(logging: &Logging<'_>) -> anyhow::Result<()> {
     let level = if logging.debug {
-        "info,jeroboam=debug"
+        "warn,jeroboam=debug"
     } else {
-        "info"
+        "warn,jeroboam=info"
     };
     // One prefix covers every crate of ours: jeroboam_api, jeroboam_engine, ...
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

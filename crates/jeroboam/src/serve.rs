@@ -41,6 +41,7 @@ pub async fn serve(arguments: &Configuration) -> anyhow::Result<()> {
     }
     let options = configuration::engine(&config)?;
     options.validate()?;
+    Store::check_url(config.database.connection.expose_secret())?;
 
     // What is not ours first: nothing is written before it is known to answer.
     let connector = Connector::new(

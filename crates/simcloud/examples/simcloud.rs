@@ -1,13 +1,31 @@
-//! Runs a state-only simulator on a fixed port, for trying clients by hand: `cargo run --example simcloud -- 5000`.
+//! Runs a simulator on a fixed port, for trying clients by hand.
+//!
+//! `cargo run --example simcloud -- 5000` has state-only servers; with a second and third argument, a state and a
+//! cache directory, servers are machines, which needs root.
 
-use jeroboam_simcloud::{Options, SimCloud};
+use std::io::Write;
+use std::path::Path;
+
+use jeroboam_simcloud::{Nodes, Options, SimCloud};
+use jeroboam_simnodes::{Machines, image};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let port: u16 = std::env::args().nth(1).map_or(Ok(5000), |port| port.parse())?;
+    let mut arguments = std::env::args().skip(1);
+    let port: u16 = arguments.next().map_or(Ok(5000), |port| port.parse())?;
+    let nodes = match (arguments.next(), arguments.next()) {
+        (Some(state), Some(cache)) => {
+            let base = image::ensure(Path::new(&cache), &|_| {}).await?;
+            Nodes::Real {
+                machines: Machines::open(Path::new(&state), "ex", base).await?,
+            }
+        }
+        _ => Nodes::StateOnly,
+    };
     let listen = ([127, 0, 0, 1], port).into();
     let cloud = SimCloud::start(Options {
         listen,
+        nodes,
         roomy: true,
         ..Options::default()
     })
@@ -17,5 +35,3 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     cloud.stop().await;
     Ok(())
 }
-
-use std::io::Write;

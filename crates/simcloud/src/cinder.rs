@@ -236,8 +236,7 @@ pub fn tick(world: &mut World) {
         if matches!(volume.status, Status::Creating | Status::Extending) {
             volume.status = Status::Available;
         }
-        volume.ready_at_ms = None;
-        volume.updated_ms = Some(now_ms);
+        volume.updated_ms = volume.ready_at_ms.take();
     }
 }
 

@@ -306,11 +306,9 @@ fn delete(world: &mut World, call: &Call, kind: Kind, id: &str) -> Answer {
         Kind::Network => network::delete(world, id)?,
         Kind::Subnet => subnet::delete(world, id)?,
         Kind::Router => router::delete(world, id)?,
-        Kind::Port => port::delete(world, id)?,
+        Kind::Port => port::delete(world, id, call.caller.is_admin)?,
         Kind::SecurityGroup => security::delete(world, id, call.caller.is_admin)?,
-        Kind::SecurityGroupRule => {
-            world.neutron.security_group_rules.remove(id);
-        }
+        Kind::SecurityGroupRule => rule::delete(world, id),
         Kind::FloatingIp => floating::delete(world, id),
     }
     Ok(Reply::empty(204))

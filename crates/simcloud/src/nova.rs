@@ -13,6 +13,7 @@ mod keypair;
 mod lifecycle;
 mod metadata;
 mod model;
+mod plan;
 mod quota;
 mod server;
 mod server_group;
@@ -169,13 +170,15 @@ fn is_set(call: &Call, name: &str) -> bool {
         .is_some_and(|value| matches!(value, "" | "1" | "true" | "True" | "yes" | "t"))
 }
 
-/// One page of sorted items: `limit` and `marker` of the query applied, and the link to the next page if there is
-/// one.
-fn page<'a, T>(
-    call: &Call,
-    path: &str,
+/// Part of a list.
+struct Page<'a, T> {
     items: Vec<(&'a str, T)>,
-) -> Result<(Vec<(&'a str, T)>, Option<Value>), Refusal> {
+    /// Link to the next page, if there is one.
+    next: Option<Value>,
+}
+
+/// One page of sorted items: `limit` and `marker` of the query applied.
+fn page<'a, T>(call: &Call, path: &str, items: Vec<(&'a str, T)>) -> Result<Page<'a, T>, Refusal> {
     const MOST: usize = 1000;
     let asked = match call.query("limit") {
         None => MOST,
@@ -190,12 +193,12 @@ fn page<'a, T>(
     };
     let limit = asked.min(MOST);
     let more = items.len() > start + limit && limit > 0;
-    let page: Vec<(&str, T)> = items.into_iter().skip(start).take(limit).collect();
-    let next = page.last().filter(|_| more).map(|(last, _)| {
+    let items: Vec<(&str, T)> = items.into_iter().skip(start).take(limit).collect();
+    let next = items.last().filter(|_| more).map(|(last, _)| {
         let kept = call.query.iter().filter(|(name, _)| name != "marker");
         let kept: String = kept.map(|(name, value)| format!("{name}={value}&")).collect();
         let href = format!("{}/compute/v2.1/{path}?{kept}marker={last}", call.base);
         serde_json::json!([{"rel": "next", "href": href}])
     });
-    Ok((page, next))
+    Ok(Page { items, next })
 }

@@ -18,6 +18,7 @@ use crate::{clock, keystone, realize, server};
 
 /// What a Nova server is made of.
 #[derive(Debug, Default)]
+#[expect(clippy::large_enum_variant, reason = "made once for each simulator")]
 pub enum Nodes {
     /// A row that turns ACTIVE after [`Pace::server_build_ms`].
     #[default]

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Provider network of a simulator without real machines (RFC 5737, TEST-NET-3).
-pub(crate) const EXTERNAL_CIDR: &str = "203.0.113.0/24";
+pub(crate) const EXTERNAL_CIDR: &str = "198.18.0.0/24";
 
 /// Asynchronous states advance at most this often, so that a burst of calls does not pay for each.
 const TICK_MS: i64 = 5;

@@ -24,7 +24,7 @@ pub(crate) struct Plan {
     /// Floating to fixed address.
     floating: BTreeMap<Ipv4Addr, Ipv4Addr>,
     /// Destination and next hop.
-    routes: BTreeSet<(String, Ipv4Addr)>,
+    routes: BTreeSet<(Cidr, Ipv4Addr)>,
 }
 
 impl Plan {
@@ -34,8 +34,12 @@ impl Plan {
         floating: BTreeMap<Ipv4Addr, Ipv4Addr>,
         exists: impl Fn(&str) -> bool,
     ) -> Self {
+        let routes = router
+            .routes
+            .iter()
+            .filter_map(|(destination, via)| Some((destination.parse().ok()?, *via)));
         let mut plan = Self {
-            routes: router.routes.iter().cloned().collect(),
+            routes: routes.collect(),
             ..Self::default()
         };
         for Leg {
@@ -135,14 +139,7 @@ pub(crate) async fn change(names: &Names, id: &str, old: &Plan, new: &Plan) -> R
     let mut commands = String::new();
     for (destination, via) in old.routes.difference(&new.routes) {
         // Routes also go by themselves, with the leg that they led through.
-        if let Err(error) = run(
-            "ip",
-            &["-n", &netns, "route", "del", destination, "via", &via.to_string()],
-        )
-        .await
-        {
-            tracing::debug!(router = id, %error, "route was already gone");
-        }
+        let _ = change_route(&netns, "del", *destination, *via).await;
     }
     for network in old.legs.keys().filter(|network| !new.legs.contains_key(*network)) {
         network::unplug(&names.netns(Kind::Network, network), &port_name(id, network)).await?;
@@ -174,11 +171,22 @@ pub(crate) async fn change(names: &Names, id: &str, old: &Plan, new: &Plan) -> R
             let _ = writeln!(commands, "address add {address}/{prefix_len} brd + dev {name}");
         }
     }
-    for (destination, via) in &new.routes {
-        let _ = writeln!(commands, "route replace {destination} via {via}");
-    }
     run_in_netns(&netns, "nft", &["-f", "-"], Some(&new.nat())).await?;
-    ip_batch(&netns, &commands).await
+    ip_batch(&netns, &commands).await?;
+    for (destination, via) in &new.routes {
+        if let Err(error) = change_route(&netns, "replace", *destination, *via).await {
+            // A next hop that no leg reaches must not take the rest of the router down.
+            tracing::warn!(router = id, %error, "cannot set a route");
+        }
+    }
+    Ok(())
+}
+
+async fn change_route(netns: &str, verb: &str, destination: Cidr, via: Ipv4Addr) -> Result<(), Error> {
+    let (destination, via) = (destination.to_string(), via.to_string());
+    run("ip", &["-n", netns, "route", verb, &destination, "via", &via])
+        .await
+        .map(drop)
 }
 
 /// Removes a router; what was applied last says where its cables are.

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Store {
     pub(crate) db: DatabaseConnection,
     /// SQLite lets one write at a time; waiting here is fair and costs no polling.
     turn: Option<Arc<Mutex<()>>>,
+    /// The SQLite file, if this process has just made it.
+    new_file: Option<Arc<PathBuf>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -42,9 +44,12 @@ impl Store {
     /// there, for its owner only. `pool` is the most connections at a time. Does not touch the schema.
     pub async fn connect(url: &str, pool: u32) -> Result<Self, StoreError> {
         let pool = pool.max(1);
+        let mut new_file = None;
         let db: DatabaseConnection = match url::parse(url)? {
             Target::Sqlite(path) => {
-                create_private(&path)?;
+                if create_private(&path)? {
+                    new_file = Some(Arc::new(path.clone()));
+                }
                 // A commit in the write-ahead log survives a killed process at once. A power cut may undo the
                 // last commits but cannot damage the file, and costs no wait for the disk at every step.
                 let options = SqliteConnectOptions::new()
@@ -83,12 +88,29 @@ impl Store {
         Ok(Self {
             db,
             turn: is_sqlite.then(Arc::default),
+            new_file,
         })
     }
 
-    /// Brings the schema to this program's version. Safe to repeat.
+    /// Checks a URL without connecting.
+    pub fn check_url(url: &str) -> Result<(), StoreError> {
+        url::parse(url).map(drop)
+    }
+
+    /// Brings the schema to this program's version. Safe to repeat. A SQLite file that [`Store::connect`] has made
+    /// and that cannot be filled is removed again.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        migration::up(&self.db).await
+        let result = migration::up(&self.db).await;
+        if let (Err(_), Some(file)) = (&result, &self.new_file) {
+            self.close().await?;
+            for suffix in ["", "-wal", "-shm"] {
+                let mut name = file.as_os_str().to_owned();
+                name.push(suffix);
+                // One that is not there is as good as removed.
+                let _ = std::fs::remove_file(name);
+            }
+        }
+        result
     }
 
     /// True when [`Store::migrate`] has something to do. Changes nothing.
@@ -199,14 +221,16 @@ where
         .map_err(failed)
 }
 
-/// Makes the file before SQLite does, so that it and its log are never readable by others.
-fn create_private(path: &Path) -> Result<(), StoreError> {
-    let opened = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path);
-    opened
-        .map(drop)
-        .map_err(|error| StoreError::Url(format!("cannot open {}: {error}", path.display())))
+/// Makes the file before SQLite does, so that it and its log are never readable by others. True if it is new.
+fn create_private(path: &Path) -> Result<bool, StoreError> {
+    let failed = |error| StoreError::Url(format!("cannot open {}: {error}", path.display()));
+    let mut options = OpenOptions::new();
+    options.append(true).mode(0o600);
+    match options.clone().create_new(true).open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            options.open(path).map(|_| false).map_err(failed)
+        }
+        Err(error) => Err(failed(error)),
+    }
 }

@@ -63,7 +63,8 @@ pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     let permit = cx.caller.may(Action::ClusterCreate, Target::Own)?;
     let template = template_to_use(cx, &permit, &wanted.cluster_template_id).await?;
     let named = wanted.cluster_template_id.clone();
-    let new = validate::cluster::accept(cx, wanted, template).await?;
+    // Boxed: six look-ups at once are too large for the stack of every request.
+    let new = Box::pin(validate::cluster::accept(cx, wanted, template)).await?;
     let limit = u64::from(cx.config().quotas.max_clusters_per_project);
     cx.store()
         .clusters()

@@ -118,6 +118,12 @@ fn with_defaults(
         None => ClusterName::try_from(made_up(fastrand::u32(..), "cluster")).map_err(ApiError::internal)?,
     };
     let or = |given: Option<String>, default: &Option<String>| given.or_else(|| default.clone());
+    let flavor_id = or(wanted.flavor_id, &template.flavor_id);
+    // `openstack coe` sends no master flavor unless it is given one: masters are then like workers.
+    let master_flavor_id = or(
+        or(wanted.master_flavor_id, &template.master_flavor_id),
+        &flavor_id,
+    );
     Ok(Cluster {
         uuid: ClusterId(Uuid::new_v4()),
         project_id,
@@ -127,8 +133,8 @@ fn with_defaults(
         keypair: or(wanted.keypair, &template.keypair_id),
         docker_volume_size: wanted.docker_volume_size.or(template.docker_volume_size),
         labels: Labels::inherited(&template.labels, wanted.labels, wanted.merge_labels),
-        master_flavor_id: or(wanted.master_flavor_id, &template.master_flavor_id),
-        flavor_id: or(wanted.flavor_id, &template.flavor_id),
+        master_flavor_id,
+        flavor_id,
         fixed_network: or(wanted.fixed_network, &template.fixed_network),
         fixed_subnet: or(wanted.fixed_subnet, &template.fixed_subnet),
         floating_ip_enabled: wanted
@@ -155,14 +161,21 @@ fn with_defaults(
 /// Looks everything up that the cluster and its template name, all at once and with the caller's rights.
 async fn resolve(cx: &Context, cluster: &Cluster, template: &ClusterTemplate) -> ApiResult<Resolved> {
     let boot_gib = boot_volume_gib(&cluster.labels, cx.config().cinder.default_boot_volume_size)?;
-    let given = [&cluster.flavor_id, &cluster.master_flavor_id];
-    if boot_gib <= 0 && given.iter().any(|flavor| flavor.is_none()) {
-        return Err(ApiError::bad_request("Unable to find flavor None."));
+    let given = [
+        ("flavor_id", &cluster.flavor_id),
+        ("master_flavor_id", &cluster.master_flavor_id),
+    ];
+    if let Some((name, _)) = given.iter().find(|(_, flavor)| boot_gib <= 0 && flavor.is_none()) {
+        let reason = "Neither the cluster nor its template names a flavor";
+        return Err(ApiError::invalid(name, "None", reason));
     }
     let lookup = Lookup::new(cx);
     let (image, found, external, network, subnet, keypair) = tokio::try_join!(
         lookup.image(&template.image_id),
-        flavors(&lookup, given.into_iter().filter_map(Option::as_deref)),
+        flavors(
+            &lookup,
+            given.into_iter().filter_map(|(_, flavor)| flavor.as_deref())
+        ),
         optional(template.external_network_id.as_deref(), async |ident| lookup
             .external_network(ident)
             .await),

@@ -1,5 +1,7 @@
 //! Clusters: shapes, defaults, refusals, quota, deletion and progress.
 
+use axum::body::Body;
+use axum::http::Request;
 use jeroboam_store::Settlement;
 use jeroboam_types::{Millis, Status};
 use serde_json::{Value, json};
@@ -165,7 +167,7 @@ async fn wrong_clusters_are_refused_with_the_field_and_leave_nothing() {
         (json!({"flavor_id": "m1.none"}), 400, "m1.none"),
         (json!({"fixed_network": "nowhere"}), 400, "nowhere"),
         (json!({"fixed_subnet": "nowhere"}), 400, "nowhere"),
-        (json!({"cluster_template_id": bare}), 400, "flavor None"),
+        (json!({"cluster_template_id": bare}), 400, "flavor_id"),
         (
             json!({"labels": {"min_node_count": "few"}}),
             400,
@@ -256,6 +258,31 @@ async fn names_of_the_cloud_are_resolved_with_the_callers_rights_once() {
         rig.store.engine().list_sealed(ask.cluster.uuid).await.unwrap(),
         []
     );
+}
+
+#[tokio::test]
+async fn the_request_id_of_another_service_goes_along_with_the_work() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    let template = rig.template(&token, json!({})).await;
+    for (sent, kept) in [
+        ("req-00000000-1111-4222-8333-444444444444", true),
+        ("req-nonsense", false),
+    ] {
+        let request = Request::builder()
+            .method("POST")
+            .uri("/v1/clusters")
+            .header("x-auth-token", &token);
+        let request = request
+            .header("content-type", "application/json")
+            .header("x-openstack-request-id", sent);
+        let body = json!({ "cluster_template_id": template }).to_string();
+        let answer = rig.send(request.body(Body::from(body)).unwrap()).await;
+        let own = answer.header("x-openstack-request-id").unwrap().to_owned();
+        answer.expect(202);
+        let work = rig.store.engine().load(&rig.claim().await[0]).await.unwrap();
+        assert_eq!(work.request_id, if kept { sent } else { own.as_str() });
+    }
 }
 
 #[tokio::test]

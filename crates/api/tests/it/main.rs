@@ -1,4 +1,5 @@
 //! The API in process, over a real database and the simulated cloud.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a failed test")]
 
 mod auth;
 mod callers;
@@ -14,3 +15,4 @@ mod routing;
 mod services;
 mod serving;
 mod templates;
+mod visibility;

@@ -149,6 +149,15 @@ async fn only_json_comes_in_and_goes_out() {
     ] {
         rig.send(request("*/*", media, "{}")).await.refusal(415);
     }
+    let patch = Request::builder()
+        .method("PATCH")
+        .uri("/v1/clustertemplates/none")
+        .header("x-auth-token", &token);
+    let patch = patch
+        .header("content-type", "application/json-patch+json")
+        .body(Body::from("[]"))
+        .unwrap();
+    rig.send(patch).await.refusal(404);
     let form = rig
         .send(request("", "application/x-www-form-urlencoded", "name=x"))
         .await;

@@ -12,6 +12,8 @@ pub(super) struct Said {
     pub class: String,
     /// Text for people: one line, no markup, shortened.
     pub text: String,
+    /// Is an HTML page.
+    pub is_page: bool,
 }
 
 impl Said {
@@ -22,15 +24,18 @@ impl Said {
     pub fn read(body: &[u8]) -> Self {
         let Ok(json) = serde_json::from_slice::<Value>(body) else {
             let html = String::from_utf8_lossy(body);
+            let is_page = html.trim_start().starts_with('<');
             return Self {
                 class: String::new(),
                 text: tidy(main_part(&html)),
+                is_page,
             };
         };
         let (class, text) = parts(&json).unwrap_or_default();
         Self {
             class: class.to_owned(),
             text: tidy(text),
+            is_page: false,
         }
     }
 }
@@ -131,7 +136,7 @@ mod tests {
     use super::*;
 
     fn said(body: &str) -> (String, String) {
-        let Said { class, text } = Said::read(body.as_bytes());
+        let Said { class, text, .. } = Said::read(body.as_bytes());
         (class, text)
     }
 

@@ -19,7 +19,12 @@ pub(crate) fn refused(
     body: &[u8],
 ) -> Error {
     let said = Said::read(body);
-    let kind = kind_of(status, &said);
+    let kind = match kind_of(status, &said) {
+        // Only Glance has error pages: elsewhere one comes from the proxy in front of a service that is being
+        // replaced, and must not look as if the thing that the call is about were gone.
+        Kind::NotFound if said.is_page && service != Service::Image => Kind::ServerError,
+        kind => kind,
+    };
     let message = match said.text {
         text if !text.is_empty() => text,
         _ => format!(
@@ -33,7 +38,7 @@ pub(crate) fn refused(
         request_id: request_id(headers),
         retry_after: retry_after(headers),
         passing: kind == Kind::Conflict && passes(&said.class, &message),
-        uncertain: changes && status.is_server_error(),
+        uncertain: changes && kind == Kind::ServerError,
         class: said.class,
         ..Error::new(service.name(), kind, message)
     }
@@ -248,6 +253,16 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_proxy_that_finds_no_service_does_not_make_things_look_gone() {
+        let page = "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>";
+        let error = refusal(Service::Compute, 404, page);
+        assert!(!error.is_not_found() && error.is_transient());
+        assert!(refusal(Service::Image, 404, page).is_not_found());
+        let body = r#"{"itemNotFound": {"code": 404, "message": "Instance x could not be found."}}"#;
+        assert!(refusal(Service::Compute, 404, body).is_not_found());
     }
 
     #[test]

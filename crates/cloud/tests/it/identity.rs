@@ -50,7 +50,7 @@ async fn a_user_with_granted_roles_works_in_the_project_and_goes_without_a_trace
     assert_eq!((again.kind, again.is_transient()), (Kind::Conflict, false));
     assert_eq!(
         identity::find_users(&admin, "c-1", &domain.id).await.unwrap(),
-        [made.clone()]
+        std::slice::from_ref(&made)
     );
     assert_eq!(
         identity::find_user(&admin, &made.id).await.unwrap().as_ref(),
@@ -153,7 +153,7 @@ async fn a_trustee_acts_in_the_trustor_s_project_until_the_trust_ends() {
     let unscoped = scoped(&cloud, &trustee.id, Scope::Unscoped);
     assert_eq!(
         identity::find_trusts(&unscoped, &trustee.id).await.unwrap(),
-        [trust.clone()]
+        std::slice::from_ref(&trust)
     );
     for _ in 0..2 {
         identity::delete_trust(&tenant, &trust.id).await.unwrap();

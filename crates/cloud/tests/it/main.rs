@@ -1,4 +1,8 @@
 //! The client against the simulator, over real sockets.
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test relies on and does not get is its failure"
+)]
 
 mod calls;
 mod identity;

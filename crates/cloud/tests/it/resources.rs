@@ -66,7 +66,7 @@ async fn a_network_with_its_router_is_made_found_and_dropped() {
     let lan = lan(&session).await;
     assert_eq!(
         network::networks_named(&session, "lan").await.unwrap()[0].subnets,
-        [lan.subnet_id.clone()]
+        std::slice::from_ref(&lan.subnet_id)
     );
     let subnets = network::subnets_named(&session, "lan").await.unwrap();
     assert_eq!(
@@ -137,7 +137,7 @@ async fn ports_rules_and_floating_ips_are_made_found_and_dropped() {
     assert!(rules.iter().all(|rule| present.contains(rule)), "{present:?}");
     assert_eq!(
         network::security_groups_named(&session, "nodes").await.unwrap(),
-        [group.clone()]
+        std::slice::from_ref(&group)
     );
 
     let groups = [group.id.clone()];
@@ -259,7 +259,7 @@ async fn a_server_with_a_volume_is_built_found_and_dropped() {
     );
     assert_eq!(
         compute::server_groups_named(&session, "n").await.unwrap()[0].members,
-        [id.clone()]
+        std::slice::from_ref(&id)
     );
     compute::console_log(&session, &id, 10).await.unwrap();
     let busy = volume::delete_volume(&session, &disk.id).await.unwrap_err();

@@ -1,6 +1,12 @@
 //! The engine against the simulated cloud, with a real database: every operation with each call failed, cut off
 //! by a crash, taken twice, and with the lease stolen.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of a test may panic"
+)]
+
 mod crash;
 mod deadline;
 mod failure;

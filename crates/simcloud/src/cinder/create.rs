@@ -61,6 +61,9 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answer {
              {size_gib}GB."
         )));
     }
+    if let Some(image) = image_id {
+        check_image(world, call, image, size_gib)?;
+    }
     let volume_type_id = find_type(world, body::text(body, "volume_type")?)?;
     let zone = body::text(body, "availability_zone")?.unwrap_or("nova");
     if zone != "nova" {
@@ -110,6 +113,36 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answer {
     Ok(Reply::json(202, json!({"volume": shown})))
 }
 
+/// The image must be there for the caller, active, and fit into the volume.
+fn check_image(world: &World, call: &Call, id: &str, size_gib: u64) -> Result<(), Refusal> {
+    let image = world.glance.images.get(id).filter(|image| {
+        let is_open = ["public", "community"].contains(&image.visibility.as_str());
+        is_open || call.caller.is_admin || image.owner == call.project()
+    });
+    let Some(image) = image else {
+        return Err(bad_request(
+            "Invalid image identifier or unable to access requested image.",
+        ));
+    };
+    let invalid = |reason: String| Err(bad_request(format!("Invalid input received: {reason}")));
+    if image.status != "active" {
+        return invalid(format!("Image {id} is not active."));
+    }
+    let image_gib = image.size_bytes.div_ceil(1 << 30);
+    if image_gib > size_gib {
+        return invalid(format!(
+            "Size of specified image {image_gib}GB is larger than volume size {size_gib}GB."
+        ));
+    }
+    if image.min_disk_gib > size_gib {
+        return invalid(format!(
+            "Volume size {size_gib}GB cannot be smaller than the image minDisk size {}GB.",
+            image.min_disk_gib
+        ));
+    }
+    Ok(())
+}
+
 /// Finds a type by id or name; the default one for none.
 fn find_type(world: &World, wanted: Option<&str>) -> Result<String, Refusal> {
     let Some(wanted) = wanted.filter(|text| !text.is_empty()) else {
@@ -154,6 +187,10 @@ fn insert(world: &mut World, new: NewVolume<'_>) -> Result<String, Refusal> {
         is_bootable: new.image_id.is_some() || is_source_bootable,
         multiattach: false,
         image_id: new.image_id.map(str::to_owned),
+        image_name: new
+            .image_id
+            .and_then(|id| world.glance.images.get(id))
+            .and_then(|image| image.name.clone()),
         source_volume_id: new.source_volume_id.map(str::to_owned),
         metadata: BTreeMap::new(),
         sequence: world.cinder.sequence,

@@ -105,6 +105,8 @@ pub struct Volume {
     pub multiattach: bool,
     /// Image that it was made from.
     pub image_id: Option<String>,
+    /// Name of that image.
+    pub image_name: Option<String>,
     /// Volume that it was made from.
     pub source_volume_id: Option<String>,
     /// Labels.
@@ -207,7 +209,7 @@ impl Volume {
             "os-vol-tenant-attr:tenant_id": self.project_id,
         });
         if let Some(image) = &self.image_id {
-            volume["volume_image_metadata"] = json!({"image_id": image});
+            volume["volume_image_metadata"] = json!({"image_id": image, "image_name": self.image_name});
         }
         if call.caller.is_admin {
             volume["migration_status"] = Value::Null;

@@ -4,7 +4,11 @@ use std::{collections::HashSet, net::Ipv4Addr};
 
 use serde_json::Value;
 
-use super::{Common, FixedIp, Kind, Neutron, Subnet, attrs::invalid, invalid_input};
+use super::{
+    Common, FixedIp, Kind, Neutron, Subnet,
+    attrs::{invalid, is_uuid},
+    invalid_input,
+};
 use crate::{call::Refusal, world::World};
 
 /// Addresses of a subnet that ports hold.
@@ -95,6 +99,9 @@ pub(super) fn requested(
     let mut chosen: Vec<FixedIp> = Vec::with_capacity(items.len());
     for item in items {
         let subnet_id = item["subnet_id"].as_str();
+        if let Some(wrong) = subnet_id.filter(|id| !is_uuid(id)) {
+            return Err(invalid("fixed_ips", &format!("'{wrong}' is not a valid UUID")));
+        }
         let address = match item["ip_address"].as_str() {
             Some(text) => Some(
                 text.parse::<Ipv4Addr>()
@@ -106,7 +113,7 @@ pub(super) fn requested(
         let fixed = match address {
             Some(ip_address) => {
                 if !held.iter().any(|fixed| fixed.ip_address == ip_address) {
-                    check_free(neutron, network_id, &subnet.common.id, ip_address)?;
+                    check_free(neutron, &subnet.common.id, ip_address)?;
                 }
                 FixedIp {
                     subnet_id: subnet.common.id.clone(),
@@ -166,13 +173,8 @@ fn choose_subnet<'a>(
     }
 }
 
-/// Refuses with 409 `IpAddressInUse` when a port of the subnet holds the address.
-pub(super) fn check_free(
-    neutron: &Neutron,
-    network_id: &str,
-    subnet_id: &str,
-    address: Ipv4Addr,
-) -> Result<(), Refusal> {
+/// Refuses with 409 `IpAddressAlreadyAllocated` when a port of the subnet holds the address.
+pub(super) fn check_free(neutron: &Neutron, subnet_id: &str, address: Ipv4Addr) -> Result<(), Refusal> {
     let is_taken = neutron.ports.values().any(|port| {
         port.fixed_ips
             .iter()
@@ -181,9 +183,8 @@ pub(super) fn check_free(
     if !is_taken {
         return Ok(());
     }
-    let message =
-        format!("Unable to complete operation for network {network_id}. The IP address {address} is in use.");
-    Err(Refusal::new(409, "IpAddressInUse", message))
+    let message = format!("IP address {address} already allocated in subnet {subnet_id}");
+    Err(Refusal::new(409, "IpAddressAlreadyAllocated", message))
 }
 
 /// A MAC address with Neutron's default prefix that no port has.

@@ -36,9 +36,24 @@ impl<'a> Attrs<'a> {
         self.text(key)?.ok_or_else(|| missing(key))
     }
 
+    /// A UUID; `None` when absent or null.
+    pub(crate) fn uuid(&self, key: &str) -> Result<Option<&'a str>, Refusal> {
+        match self.text(key)? {
+            Some(text) if !is_uuid(text) => Err(invalid(key, &format!("'{text}' is not a valid UUID"))),
+            other => Ok(other),
+        }
+    }
+
+    pub(crate) fn required_uuid(&self, key: &str) -> Result<&'a str, Refusal> {
+        self.uuid(key)?.ok_or_else(|| missing(key))
+    }
+
     /// A boolean; also the texts and numbers that Neutron converts.
     pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, Refusal> {
-        let wrong = |value: &Value| invalid(key, &format!("'{value}' cannot be converted to boolean"));
+        let wrong = |value: &Value| {
+            let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            super::invalid_input(format!("'{shown}' cannot be converted to boolean"))
+        };
         match self.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
@@ -101,12 +116,18 @@ impl<'a> Attrs<'a> {
         };
         match named {
             Some(project) if project != call.project() && !call.caller.is_admin => Err(bad_request(
-                "Specifying 'project_id' other than the authenticated project in request requires admin privileges",
+                "Specifying 'project_id' other than the authenticated project in request is not allowed for the current \
+                 user.",
             )),
             Some(project) => Ok(project.to_owned()),
             None => Ok(call.project().to_owned()),
         }
     }
+}
+
+/// True for a UUID, with or without dashes.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    uuid::Uuid::try_parse(text).is_ok()
 }
 
 /// The objects of a POST body: one, or many for a bulk request (`true`).

@@ -12,7 +12,6 @@ const EXTENSIONS: &[(&str, &str)] = &[
     ("availability_zone", "Availability Zone"),
     ("binding", "Port Binding"),
     ("default-subnetpools", "Default Subnetpools"),
-    ("dns-integration", "DNS Integration"),
     ("ext-gw-mode", "Neutron L3 Configurable external gateway mode"),
     ("external-net", "Neutron external network"),
     ("extraroute", "Neutron Extra Route"),
@@ -49,7 +48,6 @@ const EXTENSIONS: &[(&str, &str)] = &[
     ("standard-attr-timestamp", "Resource timestamps"),
     ("stateful-security-group", "Stateful security group"),
     ("subnet_allocation", "Subnet Allocation"),
-    ("tag-ports-during-bulk-creation", "Tag Ports During Bulk Creation"),
     ("tag-creation", "Tag creation"),
 ];
 

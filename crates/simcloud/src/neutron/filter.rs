@@ -145,13 +145,19 @@ pub(crate) fn list(
     .filter(|limit| *limit > 0);
     let mut links = Vec::new();
     if let Some(limit) = limit {
-        let more = objects.len() > limit;
         objects.truncate(limit);
-        if let (true, Some(last)) = (more, objects.last()) {
-            links.push(json!({"rel": "next", "href": next_link(call, collection_path, &last["id"])}));
+        if reverse {
+            objects.reverse();
         }
-    }
-    if reverse {
+        // A full page may be the last one: the services do not look further, and neither do their clients.
+        let is_full = objects.len() == limit;
+        if let (true, Some(last)) = (is_full || reverse, objects.last()) {
+            links.push(json!({"rel": "next", "href": link(call, collection_path, last, false)}));
+        }
+        if let (true, Some(first)) = (is_full || !reverse, objects.first()) {
+            links.push(json!({"rel": "previous", "href": link(call, collection_path, first, true)}));
+        }
+    } else if reverse {
         objects.reverse();
     }
     let objects: Vec<Value> = objects.into_iter().map(|object| trim(call, object)).collect();
@@ -162,14 +168,17 @@ pub(crate) fn list(
     Ok(Reply::json(200, Value::Object(body)))
 }
 
-fn next_link(call: &Call, collection_path: &str, marker: &Value) -> String {
+fn link(call: &Call, collection_path: &str, marker: &Value, is_reverse: bool) -> String {
     let mut query: Vec<String> = call
         .query
         .iter()
-        .filter(|(name, _)| name != "marker")
+        .filter(|(name, _)| name != "marker" && name != "page_reverse")
         .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
         .collect();
-    query.push(format!("marker={}", marker.as_str().unwrap_or_default()));
+    query.push(format!("marker={}", marker["id"].as_str().unwrap_or_default()));
+    if is_reverse {
+        query.push("page_reverse=True".to_owned());
+    }
     format!("{}{collection_path}?{}", call.base, query.join("&"))
 }
 

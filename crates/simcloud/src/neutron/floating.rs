@@ -59,8 +59,8 @@ impl FloatingIp {
                 "status": self.status(),
                 "port_details": details,
                 "port_forwardings": [],
-                "dns_name": "",
-                "dns_domain": "",
+
+
                 "qos_policy_id": null,
             }),
         )
@@ -83,7 +83,7 @@ pub(super) fn create(
     project: &str,
     attrs: Attrs<'_>,
 ) -> Result<String, Refusal> {
-    let network_id = attrs.required("floating_network_id")?;
+    let network_id = attrs.required_uuid("floating_network_id")?;
     super::visible(world, call, Kind::Network, network_id)?;
     if !world
         .neutron
@@ -125,7 +125,10 @@ pub(super) fn create(
         let message = format!("Unable to find any IP address on external network {network_id}.");
         return Err(Refusal::new(400, "ExternalIpAddressExhausted", message));
     };
-    let common = Common::of(world, project, attrs)?;
+    let common = Common {
+        revision_number: 0,
+        ..Common::of(world, project, attrs)?
+    };
     let mut fip = FloatingIp {
         floating_network_id: network_id.to_owned(),
         floating_ip_address: fixed.ip_address,
@@ -148,7 +151,7 @@ pub(super) fn create(
 
 /// Points the floating IP where `port_id` and `fixed_ip_address` say; a null `port_id` sets it free.
 fn associate(world: &World, call: &Call, fip: &mut FloatingIp, attrs: Attrs<'_>) -> Result<(), Refusal> {
-    let Some(port_id) = attrs.text("port_id")? else {
+    let Some(port_id) = attrs.uuid("port_id")? else {
         if attrs.is_set("fixed_ip_address") && fip.port_id.is_none() {
             return Err(bad_floating_ip(
                 "fixed_ip_address cannot be specified without a port_id",

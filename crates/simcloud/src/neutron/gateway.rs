@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{
     ExternalGateway, Kind, Port, address,
-    attrs::{Attrs, invalid},
-    forbidden, port,
+    attrs::{Attrs, invalid, is_uuid},
+    port,
 };
 use crate::{
     call::{Call, Refusal},
@@ -28,11 +28,21 @@ pub(super) fn set(
         .map(Attrs)
         .ok_or_else(|| invalid("external_gateway_info", &format!("'{info}' is not a dictionary")))?;
     let network_id = attrs.required("network_id")?;
+    if !is_uuid(network_id) {
+        return Err(invalid(
+            "external_gateway_info",
+            &format!("'{network_id}' is not a valid UUID"),
+        ));
+    }
     let enable_snat = attrs.flag("enable_snat")?;
     let wanted = attrs.list("external_fixed_ips")?;
     for name in ["enable_snat", "external_fixed_ips"] {
         if attrs.is_set(name) && !call.caller.is_admin {
-            return Err(forbidden(action, Some(&format!("external_gateway_info:{name}"))));
+            let rule = format!("rule:{action}:external_gateway_info");
+            let message = format!(
+                "(rule:{action} and ({rule} and ({rule}:network_id and {rule}:{name}))) is disallowed by policy"
+            );
+            return Err(Refusal::new(403, "PolicyNotAuthorized", message));
         }
     }
     super::visible(world, call, Kind::Network, network_id)?;

@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use super::{FixedIp, Kind, Neutron, Port, Subnet, address, attrs::Attrs, port, quota};
+use super::{
+    FixedIp, Kind, Neutron, Port, Subnet, address,
+    attrs::{Attrs, is_uuid},
+    port, quota,
+};
 use crate::{
     call::{Call, Refusal, Reply},
     world::World,
@@ -17,7 +21,11 @@ fn named(call: &Call) -> Result<(Option<&str>, Option<&str>), Refusal> {
     let Some(attrs) = call.body.as_object().map(Attrs) else {
         return Err(bad_router("Either subnet_id or port_id must be specified"));
     };
-    match (attrs.text("subnet_id")?, attrs.text("port_id")?) {
+    let uuid = |key: &str| match attrs.text(key)? {
+        Some(text) if !is_uuid(text) => Err(bad_router(format!("'{text}' is not a valid UUID"))),
+        other => Ok(other),
+    };
+    match (uuid("subnet_id")?, uuid("port_id")?) {
         (None, None) => Err(bad_router("Either subnet_id or port_id must be specified")),
         both => Ok(both),
     }
@@ -67,7 +75,7 @@ fn add_subnet(world: &mut World, call: &Call, router_id: &str, subnet_id: &str) 
         return Err(bad_router("Subnet for router interface must have a gateway IP"));
     };
     check_subnet(neutron, router_id, subnet)?;
-    address::check_free(neutron, &subnet.network_id, subnet_id, gateway_ip)?;
+    address::check_free(neutron, subnet_id, gateway_ip)?;
     let network_id = subnet.network_id.clone();
     let project = neutron
         .routers
@@ -203,13 +211,13 @@ fn info(neutron: &Neutron, router_id: &str, port_id: &str, subnet_id: Option<&st
         200,
         json!({
             "id": router_id,
-            "tenant_id": project,
+
             "project_id": project,
             "port_id": port_id,
             "network_id": port.map(|port| &port.network_id),
             "subnet_id": subnet_id.or(subnets.first().copied()),
             "subnet_ids": subnets,
-            "tags": router.map(|router| &router.common.tags),
+
         }),
     )
 }

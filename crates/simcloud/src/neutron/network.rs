@@ -31,6 +31,8 @@ pub struct Network {
     pub mtu: i64,
     /// Port security of new ports.
     pub port_security_enabled: bool,
+    /// `provider:physical_network`, if any.
+    pub physical_network: Option<String>,
     /// `geneve`, or `flat` for external networks.
     pub network_type: String,
     /// Segment number of a tunnelled network.
@@ -63,9 +65,8 @@ impl Network {
             .collect();
         let mut map = self.common.render();
         if is_admin {
-            let physical = self.is_external.then_some("public");
             map.insert("provider:network_type".into(), json!(self.network_type));
-            map.insert("provider:physical_network".into(), json!(physical));
+            map.insert("provider:physical_network".into(), json!(self.physical_network));
             map.insert("provider:segmentation_id".into(), json!(self.segmentation_id));
         }
         if self.is_external {
@@ -86,9 +87,7 @@ impl Network {
                 "ipv4_address_scope": null,
                 "ipv6_address_scope": null,
                 "l2_adjacency": true,
-                "dns_domain": "",
                 "qos_policy_id": null,
-                "vlan_transparent": null,
             }),
         )
     }
@@ -124,6 +123,7 @@ pub(super) fn create(
         is_default: attrs.flag("is_default")?.unwrap_or(false),
         mtu,
         port_security_enabled: attrs.flag("port_security_enabled")?.unwrap_or(true),
+        physical_network: attrs.owned("provider:physical_network")?,
         network_type,
         segmentation_id,
         common: Common::of(world, project, attrs)?,
@@ -147,14 +147,11 @@ fn check_policy(call: &Call, attrs: Attrs<'_>, action: &str) -> Result<(), Refus
     Ok(())
 }
 
+/// Zero stands for the default.
 fn check_mtu(attrs: Attrs<'_>) -> Result<Option<i64>, Refusal> {
     match attrs.integer("mtu")? {
-        Some(mtu) if mtu != 0 && mtu < 68 => Err(invalid(
-            "mtu",
-            &format!("'{mtu}' is too small - must be at least '68'"),
-        )),
-        Some(0) | None => Ok(None),
-        Some(mtu) => Ok(Some(mtu)),
+        Some(mtu) if mtu < 0 => Err(invalid("mtu", &format!("'{mtu}' should be non-negative"))),
+        other => Ok(other.filter(|mtu| *mtu != 0)),
     }
 }
 
@@ -232,6 +229,7 @@ pub(super) fn seed_external(world: &mut World, external_cidr: &str) -> String {
         is_default: true,
         mtu: PHYSICAL_MTU,
         port_security_enabled: true,
+        physical_network: Some("public".into()),
         network_type: "flat".into(),
         segmentation_id: None,
     };
@@ -269,9 +267,7 @@ pub(super) fn seed_external(world: &mut World, external_cidr: &str) -> String {
 /// `GET /network-ip-availabilities[/{network}]`: addresses in the subnets and how many are taken.
 pub(super) fn ip_availability(world: &World, call: &Call, rest: &[&str]) -> Answer {
     let neutron = &world.neutron;
-    if !call.caller.is_admin {
-        return Err(forbidden("get_network_ip_availability", None));
-    }
+    let is_admin = call.caller.is_admin;
     let show = |network: &Network| {
         let subnets: Vec<Value> = neutron
             .subnets
@@ -300,7 +296,7 @@ pub(super) fn ip_availability(world: &World, call: &Call, rest: &[&str]) -> Answ
     };
     match rest {
         [] => {
-            let objects = neutron.networks.values().map(show);
+            let objects = neutron.networks.values().filter(|_| is_admin).map(show);
             filter::list(call, "network_ip_availabilities", "", objects)
         }
         [id] => {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Common, Kind, Neutron, address,
     attrs::Attrs,
-    filter, floating, merged,
+    filter, floating, forbidden, merged,
     port_check::{check_groups, check_mac, check_pairs, check_policy, port_security_required},
     security,
 };
@@ -139,16 +139,16 @@ impl Port {
                 "allowed_address_pairs": self.allowed_address_pairs,
                 "port_security_enabled": self.port_security_enabled,
                 "extra_dhcp_opts": [],
-                "dns_name": "",
-                "dns_domain": "",
-                "dns_assignment": [],
+
+
+
                 "qos_policy_id": null,
                 "qos_network_policy_id": null,
-                "resource_request": null,
+
                 "ip_allocation": if self.fixed_ips.is_empty() && network.is_none() { "none" } else { "immediate" },
-                "propagate_uplink_status": true,
-                "numa_affinity_policy": null,
-                "hints": null,
+
+
+
             }),
         )
     }
@@ -169,7 +169,7 @@ pub(super) fn create(
     project: &str,
     attrs: Attrs<'_>,
 ) -> Result<String, Refusal> {
-    let network_id = attrs.required("network_id")?;
+    let network_id = attrs.required_uuid("network_id")?;
     super::visible(world, call, Kind::Network, network_id)?;
     check_policy(world, call, network_id, attrs, "create_port")?;
     let device_owner = attrs.text("device_owner")?.unwrap_or_default();
@@ -287,11 +287,20 @@ pub(super) fn update(world: &mut World, call: &Call, id: &str, attrs: Attrs<'_>)
     Ok(())
 }
 
-/// Refuses with 409 for the ports of routers and floating IPs, which go with their owner.
-pub(super) fn delete(world: &mut World, id: &str) -> Result<(), Refusal> {
+/// Refuses with 409 for the ports of routers and floating IPs, and with 403 for those of servers, all of which go
+/// with their owner.
+pub(super) fn delete(world: &mut World, id: &str, is_admin: bool) -> Result<(), Refusal> {
     let Some(port) = world.neutron.ports.get(id) else {
         return Err(Kind::Port.not_found(id));
     };
+    // The default policy leaves the ports of servers to the compute service.
+    if !is_admin
+        && ["compute:", "baremetal:", "manila:"]
+            .iter()
+            .any(|owner| port.device_owner.starts_with(owner))
+    {
+        return Err(forbidden("delete_port", None));
+    }
     let has_device = match port.device_owner.as_str() {
         INTERFACE | GATEWAY => world.neutron.routers.contains_key(&port.device_id),
         FLOATING => world.neutron.floating_ips.contains_key(&port.device_id),

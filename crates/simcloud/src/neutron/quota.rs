@@ -17,10 +17,12 @@ const DEFAULTS: &[(&str, i64)] = &[
     ("port", 500),
     ("rbac_policy", 10),
     ("router", 10),
+    ("router_route", 30),
     ("security_group", 10),
     ("security_group_rule", 100),
     ("subnet", 100),
     ("subnetpool", -1),
+    ("trunk", -1),
 ];
 
 /// Sets a project's limit of a resource such as `port`; -1 is unlimited. Holds from the next create on.

@@ -61,7 +61,7 @@ impl Router {
                 "availability_zone_hints": [],
                 "availability_zones": ["nova"],
                 "flavor_id": null,
-                "enable_ndp_proxy": null,
+
             }),
         )
     }
@@ -180,7 +180,16 @@ fn check_routes(neutron: &Neutron, router_id: &str, routes: &[Route]) -> Result<
             Some(hop) if connected.iter().any(|cidr| cidr.contains(hop)) => continue,
             _ => "the nexthop is not connected with router",
         };
-        let message = format!("Invalid format for routes: {}, {reason}", json!(routes));
+        let shown: Vec<String> = routes
+            .iter()
+            .map(|route| {
+                format!(
+                    "{{'destination': '{}', 'nexthop': '{}'}}",
+                    route.destination, route.nexthop
+                )
+            })
+            .collect();
+        let message = format!("Invalid format for routes: [{}], {reason}", shown.join(", "));
         return Err(Refusal::new(400, "InvalidRoutes", message));
     }
     Ok(())
@@ -234,8 +243,7 @@ pub(super) fn act(world: &mut World, call: &Call, id: &str, action: &str) -> Ans
             if let Some(router) = world.neutron.routers.get_mut(id) {
                 router.routes = routes;
             }
-            let object = world.neutron.show(Kind::Router, id, call.caller.is_admin);
-            Reply::json(200, json!({"router": object}))
+            Reply::empty(200)
         }
         _ => return Err(no_such_page()),
     };
@@ -243,5 +251,9 @@ pub(super) fn act(world: &mut World, call: &Call, id: &str, action: &str) -> Ans
     if let Some(router) = world.neutron.routers.get_mut(id) {
         router.common.touch(now_ms);
     }
-    Ok(reply)
+    if reply.body.is_some() {
+        return Ok(reply);
+    }
+    let object = world.neutron.show(Kind::Router, id, call.caller.is_admin);
+    Ok(Reply::json(200, json!({"router": object})))
 }

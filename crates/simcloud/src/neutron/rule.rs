@@ -48,36 +48,46 @@ pub struct SecurityGroupRule {
     pub remote_group_id: Option<String>,
 }
 
-/// Protocol names that Neutron knows.
-const PROTOCOLS: &[&str] = &[
-    "ah",
-    "dccp",
-    "egp",
-    "esp",
-    "gre",
-    "icmp",
-    "icmpv6",
-    "igmp",
-    "ipip",
-    "ipv6-encap",
-    "ipv6-frag",
-    "ipv6-icmp",
-    "ipv6-nonxt",
-    "ipv6-opts",
-    "ipv6-route",
-    "ospf",
-    "pgm",
-    "rsvp",
-    "sctp",
-    "tcp",
-    "udp",
-    "udplite",
-    "vrrp",
+/// Protocols that Neutron knows, with their IP protocol numbers.
+const PROTOCOLS: &[(&str, u8)] = &[
+    ("ah", 51),
+    ("dccp", 33),
+    ("egp", 8),
+    ("esp", 50),
+    ("gre", 47),
+    ("hopopt", 0),
+    ("icmp", 1),
+    ("igmp", 2),
+    ("ip", 0),
+    ("ipip", 4),
+    ("ipv6-encap", 41),
+    ("ipv6-frag", 44),
+    ("ipv6-icmp", 58),
+    ("icmpv6", 58),
+    ("ipv6-nonxt", 59),
+    ("ipv6-opts", 60),
+    ("ipv6-route", 43),
+    ("ospf", 89),
+    ("pgm", 113),
+    ("rsvp", 46),
+    ("sctp", 132),
+    ("tcp", 6),
+    ("udp", 17),
+    ("udplite", 136),
+    ("vrrp", 112),
 ];
-const WITH_PORTS: &[&str] = &[
-    "tcp", "udp", "sctp", "dccp", "udplite", "6", "17", "132", "33", "136",
-];
-const ICMP: &[&str] = &["icmp", "icmpv6", "ipv6-icmp", "1", "58"];
+/// TCP, UDP, DCCP, SCTP and UDPLite.
+const WITH_PORTS: &[u8] = &[6, 17, 33, 132, 136];
+/// ICMP and ICMPv6.
+const ICMP: &[u8] = &[1, 58];
+
+fn protocol_number(protocol: &str) -> Option<u8> {
+    let named = PROTOCOLS
+        .iter()
+        .find(|(name, _)| *name == protocol)
+        .map(|(_, number)| *number);
+    named.or_else(|| protocol.parse().ok())
+}
 
 impl SecurityGroupRule {
     /// A rule that allows everything one way.
@@ -89,7 +99,10 @@ impl SecurityGroupRule {
         ethertype: &str,
     ) -> Self {
         Self {
-            common: Common::new(world, project),
+            common: Common {
+                revision_number: 0,
+                ..Common::new(world, project)
+            },
             security_group_id: group_id.to_owned(),
             direction,
             ethertype: ethertype.to_owned(),
@@ -106,6 +119,9 @@ impl SecurityGroupRule {
         let mut map = self.common.render();
         map.remove("name");
         map.remove("tags");
+        if self.common.description.is_empty() {
+            map.insert("description".into(), Value::Null);
+        }
         merged(
             map,
             json!({
@@ -124,6 +140,19 @@ impl SecurityGroupRule {
         )
     }
 
+    /// As a security group shows it.
+    pub(super) fn render_nested(&self, neutron: &Neutron) -> Value {
+        let mut shown = self.render(neutron);
+        shown["tags"] = json!(self.common.tags);
+        shown["standard_attr_id"] = json!(self.common.sequence);
+        shown
+    }
+
+    /// IP protocol number; `None` is any.
+    pub fn protocol_number(&self) -> Option<u8> {
+        protocol_number(self.protocol.as_deref()?)
+    }
+
     fn allows_the_same(&self, other: &Self) -> bool {
         // No prefix and the prefix of everything mean the same to Neutron.
         let prefix = |rule: &Self| {
@@ -134,7 +163,7 @@ impl SecurityGroupRule {
         self.security_group_id == other.security_group_id
             && self.direction == other.direction
             && self.ethertype == other.ethertype
-            && self.protocol == other.protocol
+            && self.protocol_number() == other.protocol_number()
             && self.port_range_min == other.port_range_min
             && self.port_range_max == other.port_range_max
             && self.remote_group_id == other.remote_group_id
@@ -154,28 +183,21 @@ pub(super) fn create(
         "ingress" => Direction::Ingress,
         "egress" => Direction::Egress,
         other => {
-            return Err(invalid(
-                "direction",
-                &format!("'{other}' is not in ['ingress', 'egress']"),
-            ));
+            return Err(invalid("direction", &format!("{other} is not in valid_values")));
         }
     };
-    let ethertype = match attrs
-        .text("ethertype")?
-        .unwrap_or("IPv4")
-        .to_ascii_lowercase()
-        .as_str()
-    {
+    let asked = attrs.text("ethertype")?.unwrap_or("IPv4");
+    let ethertype = match asked.to_ascii_lowercase().as_str() {
         "ipv4" => "IPv4",
         "ipv6" => "IPv6",
-        other => {
+        _ => {
             let message = format!(
-                "Security group rule for ethertype '{other}' not supported. Allowed values are ['IPv4', 'IPv6']."
+                "Security group rule for ethertype '{asked}' not supported. Allowed values are ['IPv4', 'IPv6']."
             );
             return Err(Refusal::new(400, "SecurityGroupRuleInvalidEtherType", message));
         }
     };
-    let protocol = check_protocol(attrs)?;
+    let protocol = check_protocol(attrs, ethertype)?;
     let (port_range_min, port_range_max) = check_range(attrs, protocol.as_deref())?;
     let remote_ip_prefix = check_prefix(attrs, ethertype)?;
     let remote_group_id = attrs.owned("remote_group_id")?;
@@ -207,11 +229,26 @@ pub(super) fn create(
         return Err(Refusal::new(409, "SecurityGroupRuleExists", message));
     }
     let id = rule.common.id.clone();
+    touch_group(world, group_id);
     world.neutron.security_group_rules.insert(id.clone(), rule);
     Ok(id)
 }
 
-fn check_protocol(attrs: Attrs<'_>) -> Result<Option<String>, Refusal> {
+/// A change of a rule counts as one of its group.
+fn touch_group(world: &mut World, group_id: &str) {
+    let now_ms = world.now_ms;
+    if let Some(group) = world.neutron.security_groups.get_mut(group_id) {
+        group.common.touch(now_ms);
+    }
+}
+
+pub(super) fn delete(world: &mut World, id: &str) {
+    if let Some(rule) = world.neutron.security_group_rules.remove(id) {
+        touch_group(world, &rule.security_group_id);
+    }
+}
+
+fn check_protocol(attrs: Attrs<'_>, ethertype: &str) -> Result<Option<String>, Refusal> {
     let protocol = match attrs.get("protocol") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Number(number)) => number.to_string(),
@@ -220,17 +257,16 @@ fn check_protocol(attrs: Attrs<'_>) -> Result<Option<String>, Refusal> {
     };
     match protocol.as_str() {
         "any" | "" => Ok(None),
-        name if PROTOCOLS.contains(&name) || name.parse::<u8>().is_ok() => Ok(Some(protocol)),
+        "icmpv6" | "icmp" if ethertype == "IPv6" => Ok(Some("ipv6-icmp".to_owned())),
+        name if protocol_number(name).is_some() => Ok(Some(protocol)),
         name => {
+            let known: Vec<String> = PROTOCOLS.iter().map(|(name, _)| format!("'{name}'")).collect();
             let message = format!(
-                "Security group rule protocol {name} not supported. Only protocol values {PROTOCOLS:?} and integer \
-                 representations [0 to 255] are supported."
+                "Security group rule protocol {name} not supported. Only protocol values (None, 'any', {}) and integer \
+                 representations [0 to 255] are supported.",
+                known.join(", ")
             );
-            Err(Refusal::new(
-                400,
-                "SecurityGroupRuleInvalidProtocol",
-                message.replace('"', "'"),
-            ))
+            Err(Refusal::new(400, "SecurityGroupRuleInvalidProtocol", message))
         }
     }
 }
@@ -238,7 +274,7 @@ fn check_protocol(attrs: Attrs<'_>) -> Result<Option<String>, Refusal> {
 fn check_range(attrs: Attrs<'_>, protocol: Option<&str>) -> Result<(Option<u16>, Option<u16>), Refusal> {
     let (min, max) = (attrs.integer("port_range_min")?, attrs.integer("port_range_max")?);
     let refuse = |class: &str, message: String| Err(Refusal::new(400, class, message));
-    let Some(protocol) = protocol else {
+    let Some(number) = protocol.and_then(protocol_number) else {
         if min.is_some() || max.is_some() {
             let message = "Must also specify protocol if port range is given.".to_owned();
             return refuse("SecurityGroupProtocolRequiredWithPorts", message);
@@ -246,7 +282,7 @@ fn check_range(attrs: Attrs<'_>, protocol: Option<&str>) -> Result<(Option<u16>,
         return Ok((None, None));
     };
     let narrow = |value: Option<i64>| value.and_then(|number| u16::try_from(number).ok());
-    if ICMP.contains(&protocol) {
+    if ICMP.contains(&number) {
         for (field, attr, value) in [("type", "port_range_min", min), ("code", "port_range_max", max)] {
             if let Some(number) = value.filter(|number| !(0..=255).contains(number)) {
                 let message =
@@ -262,11 +298,11 @@ fn check_range(attrs: Attrs<'_>, protocol: Option<&str>) -> Result<(Option<u16>,
         }
         return Ok((narrow(min), narrow(max)));
     }
-    if !WITH_PORTS.contains(&protocol) {
+    if !WITH_PORTS.contains(&number) {
         if min.is_some() || max.is_some() {
             let message = format!(
-                "Ports cannot be specified for protocol {protocol}. Ports are only supported for dccp, sctp, tcp, udp, \
-                 udplite."
+                "Ports cannot be specified for protocol {number}. Ports are only supported for DCCP, SCTP, TCP, UDP, \
+                 UDPLITE."
             );
             return refuse("SecurityGroupInvalidProtocolForPort", message);
         }

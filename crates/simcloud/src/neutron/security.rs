@@ -3,11 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    Common, Direction, Kind, Neutron, SecurityGroupRule,
-    attrs::{Attrs, missing},
-    merged,
-};
+use super::{Common, Direction, Kind, Neutron, SecurityGroupRule, attrs::Attrs, merged};
 use crate::{call::Refusal, world::World};
 
 /// A security group; its rules are in [`Neutron::security_group_rules`].
@@ -26,7 +22,7 @@ impl SecurityGroup {
         let rules: Vec<Value> = neutron
             .rules_of(&self.common.id)
             .into_iter()
-            .map(|rule| rule.render(neutron))
+            .map(|rule| rule.render_nested(neutron))
             .collect();
         merged(
             self.common.render(),
@@ -109,7 +105,7 @@ fn insert(
 }
 
 pub(super) fn create(world: &mut World, project: &str, attrs: Attrs<'_>) -> Result<String, Refusal> {
-    let name = attrs.owned("name")?.ok_or_else(|| missing("name"))?;
+    let name = attrs.owned("name")?.unwrap_or_default();
     if name == "default" {
         let message = "Default security group already exists.";
         return Err(Refusal::new(409, "SecurityGroupDefaultAlreadyExists", message));
@@ -144,10 +140,7 @@ pub(super) fn delete(world: &mut World, id: &str, is_admin: bool) -> Result<(), 
     let Some(group) = world.neutron.security_groups.get(id) else {
         return Err(Kind::SecurityGroup.not_found(id));
     };
-    if group.is_default && !is_admin {
-        let message = "Insufficient rights for removing default security group.";
-        return Err(Refusal::new(409, "SecurityGroupCannotRemoveDefault", message));
-    }
+    let is_kept = group.is_default && !is_admin;
     if world
         .neutron
         .ports
@@ -159,6 +152,10 @@ pub(super) fn delete(world: &mut World, id: &str, is_admin: bool) -> Result<(), 
             "SecurityGroupInUse",
             format!("Security Group {id} in use."),
         ));
+    }
+    if is_kept {
+        let message = "Insufficient rights for removing default security group.";
+        return Err(Refusal::new(409, "SecurityGroupCannotRemoveDefault", message));
     }
     world
         .neutron

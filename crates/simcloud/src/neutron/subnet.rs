@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::{
     AddressRange, Cidr, Common, Kind, Neutron,
-    attrs::{Attrs, invalid},
-    bad_request, forbidden, invalid_input, merged, port,
+    attrs::{Attrs, invalid, missing},
+    forbidden, invalid_input, merged, port,
 };
 use crate::{
     call::{Call, Refusal},
@@ -63,10 +63,8 @@ impl Subnet {
                 "enable_dhcp": self.enable_dhcp,
                 "service_types": self.service_types,
                 "subnetpool_id": null,
-                "segment_id": null,
                 "ipv6_ra_mode": null,
                 "ipv6_address_mode": null,
-                "dns_publish_fixed_ip": false,
                 "router:external": network.is_some_and(|network| network.is_external),
             }),
         )
@@ -79,7 +77,7 @@ pub(super) fn create(
     project: &str,
     attrs: Attrs<'_>,
 ) -> Result<String, Refusal> {
-    let network_id = attrs.required("network_id")?;
+    let network_id = attrs.required_uuid("network_id")?;
     super::visible(world, call, Kind::Network, network_id)?;
     if !world.neutron.is_owner(Kind::Network, network_id, &call.caller) {
         return Err(forbidden("create_subnet", None));
@@ -97,7 +95,7 @@ pub(super) fn create(
             None => vec![cidr.hosts()],
         },
     };
-    let subnet = Subnet {
+    let mut subnet = Subnet {
         network_id: network_id.to_owned(),
         cidr,
         gateway_ip,
@@ -108,17 +106,21 @@ pub(super) fn create(
         service_types: attrs.texts("service_types")?.unwrap_or_default(),
         common: Common::of(world, project, attrs)?,
     };
+    // Neutron counts the changes of subnets, floating IPs and rules from zero, and a subnet's also as its network's.
+    subnet.common.revision_number = 0;
     let id = subnet.common.id.clone();
+    let now_ms = world.now_ms;
+    if let Some(network) = world.neutron.networks.get_mut(network_id) {
+        network.common.touch(now_ms);
+    }
     world.neutron.subnets.insert(id.clone(), subnet);
     Ok(id)
 }
 
 fn check_cidr(world: &World, network_id: &str, attrs: Attrs<'_>) -> Result<Cidr, Refusal> {
-    let version = attrs.integer("ip_version")?.ok_or_else(|| {
-        bad_request(
-            "Invalid input for operation: ip_version must be specified in the absence of subnetpool_id.",
-        )
-    })?;
+    let version = attrs
+        .integer("ip_version")?
+        .ok_or_else(|| missing("ip_version"))?;
     if attrs.is_set("subnetpool_id") {
         let id = attrs.text("subnetpool_id")?.unwrap_or_default();
         return Err(Refusal::new(
@@ -137,12 +139,8 @@ fn check_cidr(world: &World, network_id: &str, attrs: Attrs<'_>) -> Result<Cidr,
     if version != 4 || text.contains(':') {
         return Err(invalid_input("this cloud has IPv4 subnets only"));
     }
-    let cidr =
-        Cidr::parse(text).ok_or_else(|| invalid("cidr", &format!("'{text}' is not a valid IP subnet")))?;
-    if cidr.to_string() != text {
-        let reason = format!("'{text}' isn't a recognized IP subnet cidr, '{cidr}' is recommended");
-        return Err(invalid("cidr", &reason));
-    }
+    let cidr = Cidr::parse(text).filter(|_| text.contains('/'));
+    let cidr = cidr.ok_or_else(|| invalid_input(format!("{text} is not in a CIDR format")))?;
     if cidr.prefix_len() == 0 {
         return Err(invalid_input("0 is not allowed as CIDR prefix length"));
     }
@@ -187,7 +185,10 @@ fn check_pools(
         let pool: AddressRange = serde_json::from_value(item.clone())
             .map_err(|_| invalid("allocation_pools", &format!("'{item}' is not a valid IP address")))?;
         if pool.start > pool.end {
-            let message = format!("The allocation pool {pool} is not valid.");
+            let message = format!(
+                "The allocation pool {{'start': '{}', 'end': '{}'}} is not valid.",
+                pool.start, pool.end
+            );
             return Err(Refusal::new(400, "InvalidAllocationPool", message));
         }
         if !cidr.hosts().contains(pool.start) || !cidr.hosts().contains(pool.end) {
@@ -229,19 +230,26 @@ pub(super) fn routes(attrs: Attrs<'_>, key: &str) -> Result<Option<Vec<Route>>, 
     let Some(items) = attrs.list(key)? else {
         return Ok(None);
     };
-    items
-        .iter()
-        .map(|item| {
-            serde_json::from_value::<Route>(item.clone())
-                .ok()
-                .filter(|route| {
-                    route.nexthop.parse::<std::net::IpAddr>().is_ok()
-                        && (route.destination.contains(':') || Cidr::parse(&route.destination).is_some())
-                })
-                .ok_or_else(|| invalid(key, &format!("Invalid data format for hostroute: '{item}'")))
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map(Some)
+    let mut routes = Vec::with_capacity(items.len());
+    for item in items {
+        let route: Route = serde_json::from_value(item.clone())
+            .map_err(|_| invalid(key, &format!("Invalid data format for hostroute: '{item}'")))?;
+        let is_prefix = route.destination.contains(':') || Cidr::parse(&route.destination).is_some();
+        if !is_prefix {
+            return Err(invalid(
+                key,
+                &format!("'{}' is not a valid CIDR", route.destination),
+            ));
+        }
+        if route.nexthop.parse::<std::net::IpAddr>().is_err() {
+            return Err(invalid(
+                key,
+                &format!("'{}' is not a valid IP address", route.nexthop),
+            ));
+        }
+        routes.push(route);
+    }
+    Ok(Some(routes))
 }
 
 pub(super) fn update(world: &mut World, id: &str, attrs: Attrs<'_>) -> Result<(), Refusal> {

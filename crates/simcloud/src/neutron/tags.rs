@@ -66,14 +66,15 @@ pub(super) fn handle(world: &mut World, call: &Call, kind: Kind, id: &str, rest:
         }
         ("POST", []) => {
             let mut all = tags;
-            for tag in of_body(call)? {
-                if !all.contains(&tag) {
-                    all.push(tag);
+            let added = of_body(call)?;
+            for tag in &added {
+                if !all.contains(tag) {
+                    all.push(tag.clone());
                 }
             }
             check(&all)?;
-            store(world, kind, id, all.clone());
-            Ok(Reply::json(200, json!({"tags": all})))
+            store(world, kind, id, all);
+            Ok(Reply::json(200, json!({"tags": added})))
         }
         ("PUT", [tag]) => {
             let mut all = tags;
@@ -105,8 +106,12 @@ pub(super) fn handle(world: &mut World, call: &Call, kind: Kind, id: &str, rest:
 }
 
 fn of_body(call: &Call) -> Result<Vec<String>, Refusal> {
-    let Some(items) = call.body["tags"].as_array() else {
+    let Some(tags) = call.body.get("tags") else {
         return Err(invalid_input("Invalid tags body"));
+    };
+    let Some(items) = tags.as_array() else {
+        let shown = tags.as_str().map_or_else(|| tags.to_string(), str::to_owned);
+        return Err(invalid_input(format!("'{shown}' is not a list")));
     };
     let tags: Vec<String> = items
         .iter()

@@ -144,7 +144,7 @@ fn an_address_belongs_to_one_port() {
     let body = json!({"port": {"network_id": network, "fixed_ips": [{"subnet_id": subnet, "ip_address": "10.0.0.9"}]}});
     ask(&mut world, 201, "POST", "ports", body.clone());
     let refusal = ask(&mut world, 409, "POST", "ports", body);
-    assert_eq!(kind_of(&refusal), "IpAddressInUse");
+    assert_eq!(kind_of(&refusal), "IpAddressAlreadyAllocated");
     let found = ask(
         &mut world,
         200,
@@ -530,12 +530,13 @@ fn a_bulk_request_is_all_or_nothing() {
     let ok = json!({"network_id": network});
     let made = ask(&mut world, 201, "POST", "ports", json!({"ports": [ok, ok]}));
     assert_eq!(made["ports"].as_array().unwrap().len(), 2);
+    let unknown = "00000000-0000-0000-0000-000000000000";
     ask(
         &mut world,
         404,
         "POST",
         "ports",
-        json!({"ports": [ok, {"network_id": "none"}]}),
+        json!({"ports": [ok, {"network_id": unknown}]}),
     );
     assert_eq!(world.neutron.ports.len(), 2);
 }
@@ -591,7 +592,13 @@ fn pages_link_to_the_next_one() {
         Value::Null,
     );
     assert_eq!(page["ports"].as_array().unwrap().len(), 1);
-    assert!(page.get("ports_links").is_none());
+    let relations: Vec<&str> = page["ports_links"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|link| link["rel"].as_str().unwrap())
+        .collect();
+    assert_eq!(relations, ["previous"]);
     ask(&mut world, 400, "GET", "ports?colour=red", Value::Null);
 }
 

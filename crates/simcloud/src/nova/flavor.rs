@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::model::Flavor;
-use super::{invalid, links, no_route, page, refuse, require_admin, resource, version};
+use super::{Page, invalid, links, no_route, page, refuse, require_admin, resource, version};
 use crate::call::{Answer, Call, Refusal, Reply};
 use crate::world::World;
 
@@ -90,7 +90,7 @@ fn list(world: &World, call: &Call, path: &str, show: impl Fn(&str, &Flavor) -> 
             && flavor.disk_gib >= least_disk
     };
     let flavors = world.nova.flavors.iter().filter(|(_, flavor)| fits(flavor));
-    let (flavors, next) = page(
+    let Page { items: flavors, next } = page(
         call,
         path,
         flavors.map(|(id, flavor)| (id.as_str(), flavor)).collect(),

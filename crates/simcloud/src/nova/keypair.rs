@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::model::Keypair;
-use super::{invalid, no_route, page, policy, quota, refuse, resource, version};
+use super::{Page, invalid, no_route, page, policy, quota, refuse, resource, version};
 use crate::call::{Answer, Call, Refusal, Reply};
 use crate::clock;
 use crate::world::World;
@@ -15,7 +15,7 @@ pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]
     match (method, path) {
         ("GET", []) => {
             let own = world.nova.keypairs.get(&user_id).into_iter().flatten();
-            let (own, next) = page(
+            let Page { items: own, next } = page(
                 call,
                 "os-keypairs",
                 own.map(|(name, key)| (name.as_str(), key)).collect(),

@@ -106,7 +106,7 @@ pub(super) fn check_servers(
 ) -> Result<(), Refusal> {
     let used = used(world, project);
     let [instances, cores, ram] = [count, count * vcpus, count * ram_mib].map(signed);
-    let mut over: Vec<(&str, i64, i64, i64)> = Vec::new();
+    let mut over: Vec<[String; 4]> = Vec::new();
     for (resource, requested, used) in [
         ("cores", cores, used[1]),
         ("instances", instances, used[0]),
@@ -114,19 +114,23 @@ pub(super) fn check_servers(
     ] {
         let limit = limit(world, project, resource);
         if limit >= 0 && used + requested > limit {
-            over.push((resource, requested, used, limit));
+            over.push([
+                resource.to_owned(),
+                requested.to_string(),
+                used.to_string(),
+                limit.to_string(),
+            ]);
         }
     }
     if over.is_empty() {
         return Ok(());
     }
-    let join = |pick: &dyn Fn(&(&str, i64, i64, i64)) -> String| {
-        over.iter().map(pick).collect::<Vec<_>>().join(", ")
-    };
-    let names = join(&|(name, ..)| (*name).to_owned());
-    let requested = join(&|(_, requested, ..)| requested.to_string());
-    let used = join(&|(_, _, used, _)| used.to_string());
-    let allowed = join(&|(.., limit)| limit.to_string());
+    let [names, requested, used, allowed] = [0, 1, 2, 3].map(|column| {
+        over.iter()
+            .map(|row| row[column].as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    });
     let text = format!(
         "Quota exceeded for {names}: Requested {requested}, but already used {used} of {allowed} {names}"
     );

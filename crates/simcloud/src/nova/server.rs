@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::model::{Server, State, Task};
 use super::{
-    invalid, is_set, lifecycle, links, no_route, page, policy, refuse, require_member, resource, version,
+    Page, invalid, is_set, lifecycle, links, no_route, page, policy, refuse, require_member, resource,
+    version,
 };
 use crate::call::{Answer, Call, Refusal, Reply};
 use crate::clock;
@@ -150,7 +151,7 @@ fn list(
         (_, Some("asc")) => found.reverse(),
         _ => {}
     }
-    let (servers, next) = page(call, path, found)?;
+    let Page { items: servers, next } = page(call, path, found)?;
     let all: Vec<Value> = servers
         .into_iter()
         .map(|(id, server)| show(world, call, id, server))

@@ -1,0 +1,13 @@
+//! The program as its users meet it: started from the command line, spoken to by unmodified clients.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of a test may panic"
+)]
+
+mod clients;
+mod limits;
+mod machines;
+mod rig;
+mod startup;

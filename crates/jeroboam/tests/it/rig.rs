@@ -1,0 +1,197 @@
+//! A simulated cloud, the service as a process, and clients.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use jeroboam_simcloud::{Options, SimCloud};
+use serde_json::Value;
+use tokio::process::Child;
+
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_jeroboam");
+
+/// A configuration of the service for the simulated cloud's seed.
+pub fn configuration(state: &Path, port: u16, auth_url: &str) -> String {
+    format!(
+        "[DEFAULT]
+state_path = {state}
+[api]
+port = {port}
+[keystone_authtoken]
+www_authenticate_uri = {auth_url}
+auth_url = {auth_url}
+username = magnum
+password = secret
+user_domain_id = default
+project_name = service
+project_domain_id = default
+[trust]
+trustee_domain_name = magnum
+trustee_domain_admin_name = magnum_domain_admin
+trustee_domain_admin_password = secret
+[drivers]
+trust_server_active = true
+",
+        state = state.display()
+    )
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// A cloud and a service on it.
+pub struct Rig {
+    pub cloud: SimCloud,
+    pub directory: tempfile::TempDir,
+    pub port: u16,
+    child: Option<Child>,
+}
+
+impl Rig {
+    pub async fn start() -> Self {
+        let cloud = SimCloud::start(Options {
+            roomy: true,
+            ..Options::default()
+        })
+        .await
+        .unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_port();
+        cloud.set_container_infra(&format!("http://127.0.0.1:{port}/v1"));
+        let text = configuration(&directory.path().join("state"), port, &cloud.auth_url());
+        std::fs::write(directory.path().join("jeroboam.conf"), text).unwrap();
+        let mut rig = Self {
+            cloud,
+            directory,
+            port,
+            child: None,
+        };
+        rig.start_service().await;
+        rig
+    }
+
+    /// Starts the service and waits until it answers.
+    pub async fn start_service(&mut self) {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .unwrap();
+        let child = tokio::process::Command::new(PROGRAM)
+            .args(["serve", "--config-file"])
+            .arg(self.directory.path().join("jeroboam.conf"))
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let client = http();
+        for _ in 0..1_000 {
+            if client.get(self.url("/healthcheck")).send().await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!(
+            "the service does not answer: {}",
+            std::fs::read_to_string(self.log()).unwrap()
+        );
+    }
+
+    /// SIGKILL.
+    pub async fn kill_service(&mut self) {
+        self.child.take().unwrap().kill().await.unwrap();
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.directory.path().join("service.log")
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The unmodified `openstack` client as a user of the demo project.
+    pub async fn openstack(&self, user: &str, project: &str, arguments: &[&str]) -> Output {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let (auth_url, home) = (self.cloud.auth_url(), self.directory.path().to_owned());
+        let (user, project) = (user.to_owned(), project.to_owned());
+        tokio::task::spawn_blocking(move || {
+            Command::new(clients().join("bin/openstack"))
+                .args(arguments)
+                .env("HOME", home)
+                .env("SHELL", "/bin/bash")
+                .env("OS_AUTH_URL", auth_url)
+                .env("OS_IDENTITY_API_VERSION", "3")
+                .env("OS_USERNAME", user)
+                .env("OS_PASSWORD", "secret")
+                .env("OS_PROJECT_NAME", project)
+                .env("OS_USER_DOMAIN_ID", "default")
+                .env("OS_PROJECT_DOMAIN_ID", "default")
+                .output()
+                .unwrap()
+        })
+        .await
+        .unwrap()
+    }
+
+    /// The same, of the demo user; must succeed.
+    pub async fn demo(&self, arguments: &[&str]) -> String {
+        let output = self.openstack("demo", "demo", arguments).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.success(),
+            "openstack {arguments:?} failed: {errors}{text}"
+        );
+        text
+    }
+
+    /// The same, with its answer as JSON.
+    pub async fn demo_json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.demo(&[arguments, &["-f", "json"]].concat()).await).unwrap()
+    }
+
+    /// Waits until a cluster has the status.
+    pub async fn wait_status(&self, cluster: &str, status: &str) -> Value {
+        for _ in 0..100 {
+            let shown = self.demo_json(&["coe", "cluster", "show", cluster]).await;
+            if shown["status"] == status {
+                return shown;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("{cluster} is never {status}");
+    }
+}
+
+/// A client of the API.
+pub fn http() -> reqwest::Client {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .build()
+        .unwrap()
+}
+
+/// The unmodified clients from PyPI.
+fn clients() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .filter(|cache| !cache.is_empty())
+        .map(PathBuf::from);
+    let cache = cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache"));
+    let clients = cache.join("jeroboam/clients");
+    assert!(
+        clients.join("bin/openstack").exists(),
+        "the clients are not installed: run `cargo xtask setup`"
+    );
+    clients
+}
