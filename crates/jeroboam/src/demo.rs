@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Runs the demo.
 pub async fn demo(arguments: DemoArguments) -> anyhow::Result<()> {
-    if arguments.masters % 2 == 0 {
+    if arguments.masters.is_multiple_of(2) {
         bail!("--masters must be odd");
     }
     let reporter = Reporter::new(arguments.json);

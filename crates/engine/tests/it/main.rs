@@ -12,3 +12,4 @@ mod deadline;
 mod failure;
 mod house;
 mod identity;
+mod wishes;
