@@ -27,6 +27,7 @@ pub(crate) struct Context<'a> {
     pub watch: &'a Stopwatch,
     authorities: OnceCell<Arc<Authorities>>,
     client: OnceCell<KeyPair>,
+    repaired: OnceCell<()>,
 }
 
 impl<'a> Context<'a> {
@@ -43,6 +44,7 @@ impl<'a> Context<'a> {
             watch,
             authorities: OnceCell::new(),
             client: OnceCell::new(),
+            repaired: OnceCell::new(),
         }
     }
 
@@ -54,7 +56,7 @@ impl<'a> Context<'a> {
     pub(crate) fn ask(&self) -> Result<&Arc<Ask>, StepError> {
         self.ask
             .as_ref()
-            .ok_or_else(|| StepError::Ours("the cluster template is gone".to_owned()))
+            .ok_or_else(|| StepError::Ours("the cluster template is gone or cannot be read".to_owned()))
     }
 
     /// The driver of the cluster.
@@ -81,6 +83,14 @@ impl<'a> Context<'a> {
             }
         };
         Ok(session.with_request_id(&self.request_id))
+    }
+
+    /// Mends the cluster's identity, once for each claim.
+    pub(crate) async fn repair_identity(&self) -> Result<(), StoreError> {
+        self.repaired
+            .get_or_try_init(|| identity::repair(self))
+            .await
+            .copied()
     }
 
     /// The cluster's certificate authorities, opened once.

@@ -53,6 +53,16 @@ impl StepError {
         matches!(self, Self::Cloud(error) if error.may_have_happened())
     }
 
+    /// True if a service knows no such caller.
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        matches!(self, Self::Cloud(error) if error.kind == Kind::Unauthorized)
+    }
+
+    /// True if a service understood the call and refused it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Cloud(error) if matches!(error.kind, Kind::Conflict | Kind::BadRequest))
+    }
+
     /// How long the service asked to be left alone.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use jeroboam_cloud::{Credentials, Scope, Session, UserName, identity as keystone};
 use jeroboam_plan::Entry;
-use jeroboam_store::Sealed;
+use jeroboam_store::{LedgerChange, Sealed, StoreError};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use tracing::warn;
 
 use crate::authorities::place;
 use crate::context::{Context, identity_id, identity_key};
@@ -74,11 +75,13 @@ pub(crate) async fn create(context: &Context<'_>) -> Result<Seen, StepError> {
     };
     let description = format!("Identity of container cluster {}", context.cluster.uuid);
     let user = keystone::create_user(&admin, &user_name(context), &domain, &password, &description).await?;
-    let facts = rights(context, &user.id).await?;
-    Ok(Seen {
-        id: user.id,
-        look: Look::Ready(facts),
-    })
+    // The user is there now, whatever becomes of its rights: they are tried again.
+    let look = match rights(context, &user.id).await {
+        Ok(facts) => Look::Ready(facts),
+        Err(StepError::Store(error)) => return Err(error.into()),
+        Err(_) => Look::Pending("without roles yet".to_owned()),
+    };
+    Ok(Seen { id: user.id, look })
 }
 
 /// Gives the user its rights, if an interrupted try did not.
@@ -123,6 +126,12 @@ async fn trust(context: &Context<'_>, user_id: &str) -> Result<String, StepError
         .into_iter()
         .find(|trust| trust.project_id.as_deref() == Some(context.cluster.project_id.as_str()))
     {
+        context
+            .engine
+            .store
+            .engine()
+            .drop_sealed(context.claim, CREATOR_TOKEN)
+            .await?;
         return Ok(trust.id);
     }
     let creator = context.engine.connector.session(Credentials::Token {
@@ -161,10 +170,9 @@ pub(crate) async fn drop_user(context: &Context<'_>, entry: &Entry) -> Result<bo
             _ => {}
         }
     }
-    let mut users: Vec<String> = entry.id.iter().cloned().collect();
-    if entry.id.is_none() || entry.uncertain || entry.maybe_twice {
-        users.extend(find(context).await?.into_iter().map(|user| user.id));
-    }
+    // By name too: a mended identity may be another user than the one that the entry was read with.
+    let mut users: Vec<String> = find(context).await?.into_iter().map(|user| user.id).collect();
+    users.extend(entry.id.clone().filter(|id| !users.contains(id)));
     for user in users {
         match keystone::delete_user(&admin, &user).await {
             Err(error) if !error.is_not_found() => return Err(error.into()),
@@ -173,6 +181,47 @@ pub(crate) async fn drop_user(context: &Context<'_>, entry: &Entry) -> Result<bo
     }
     context.engine.cache_session(context.cluster.uuid, None);
     Ok(true)
+}
+
+/// Mends an identity that a service refused: gives it its own password and its rights again, or makes it anew if
+/// it is gone. What cannot be mended stays as it is; the step that met it names the refusal.
+pub(crate) async fn repair(context: &Context<'_>) -> Result<(), StoreError> {
+    match try_repair(context).await {
+        Ok(()) => {}
+        Err(StepError::Store(error)) => return Err(error),
+        Err(error) => warn!(fault = %error.fault(&identity_key()), "cannot mend the cluster's identity"),
+    }
+    context.engine.cache_session(context.cluster.uuid, None);
+    Ok(())
+}
+
+async fn try_repair(context: &Context<'_>) -> Result<(), StepError> {
+    let mut ledger = context
+        .engine
+        .store
+        .clusters()
+        .ledger(context.cluster.uuid)
+        .await?;
+    let Some(mut entry) = ledger.remove(&identity_key()) else {
+        return Ok(());
+    };
+    let (Some(id), Some(password)) = (entry.id.clone(), password(context).await?) else {
+        return Ok(());
+    };
+    let admin = context.engine.trustee_admin.with_request_id(&context.request_id);
+    let user = keystone::find_user(&admin, &id).await?;
+    let id = match user {
+        Some(user) => {
+            keystone::set_password(&admin, &user.id, &password).await?;
+            user.id
+        }
+        None => create(context).await?.id,
+    };
+    entry.facts = rights(context, &id).await?;
+    entry.id = Some(id);
+    warn!("the cluster's identity was changed from outside and is mended");
+    context.write(&[LedgerChange::Put(entry)]).await?;
+    Ok(())
 }
 
 fn user_name(context: &Context<'_>) -> String {

@@ -13,9 +13,12 @@ use tracing::{debug, error, info, warn};
 
 use crate::context::{Context, certificates_key, identity_key};
 use crate::executor::{Ending, execute};
-use crate::fault::StepError;
+use crate::fault::{StepError, backoff};
 use crate::stopwatch::Stopwatch;
 use crate::worker::Engine;
+
+/// Tries of giving a lease back while the database is busy.
+const RELEASES: u32 = 5;
 
 /// Works on a claimed cluster until it is settled, must wait, or is taken away.
 pub(crate) async fn reconcile(engine: &Engine, claim: &Claim, lost: &CancellationToken) {
@@ -23,7 +26,20 @@ pub(crate) async fn reconcile(engine: &Engine, claim: &Claim, lost: &Cancellatio
         Ok(()) => {}
         Err(StoreError::LeaseLost) => warn!("lease lost: stopping"),
         Err(error) => {
-            error!(%error, cause = error.cause(), "the database refused; going on when the lease has run out");
+            error!(%error, cause = error.cause(), "the database refused; trying again");
+            give_back(engine, claim).await;
+        }
+    }
+}
+
+/// Gives a lease back after a refusal of the database. If even that fails, the lease runs out.
+async fn give_back(engine: &Engine, claim: &Claim) {
+    for attempt in 1..=RELEASES {
+        tokio::time::sleep(backoff(attempt, None)).await;
+        let again = engine.clock.now().plus(engine.options.poll_interval);
+        match engine.store.engine().hand_back(claim, again).await {
+            Ok(()) | Err(StoreError::LeaseLost) => return,
+            Err(error) => warn!(%error, cause = error.cause(), "cannot give the lease back"),
         }
     }
 }
@@ -81,8 +97,8 @@ async fn settle(
 ) -> Result<(), StoreError> {
     let store = context.engine.store.engine();
     let own_ms = work.engine_ms + context.watch.own_ms();
+    context.engine.cache_session(work.cluster.uuid, None);
     if work.goal == GoalKind::Absent && outcome == Outcome::Complete {
-        context.engine.cache_session(work.cluster.uuid, None);
         info!(engine_ms = own_ms, "cluster deleted");
         return store.forget(context.claim, work.generation).await;
     }

@@ -1,18 +1,20 @@
 //! The loop: takes due clusters by lease, keeps the leases by heartbeat, and owns every task it starts.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use jeroboam_cloud::{Connector, Session};
 use jeroboam_driver::Drivers;
 use jeroboam_pki::Keyring;
-use jeroboam_store::{Claim, Store};
-use jeroboam_types::{ClusterId, Millis};
+use jeroboam_store::{Claim, Store, StoreError};
+use jeroboam_types::ClusterId;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::clock::Clock;
 use crate::options::{Options, OptionsError};
@@ -57,9 +59,14 @@ pub struct Parts {
 /// A claim that this process holds.
 struct Held {
     claim: Claim,
+    /// When the lease was last known to be ours, on a clock that cannot be set.
+    renewed: Instant,
     /// Cancelled when the lease is lost: whoever works on the cluster must stop.
     lost: CancellationToken,
 }
+
+/// Claims of this process, shared by the loop and the heartbeat.
+type Holding = Arc<Mutex<HashMap<ClusterId, Held>>>;
 
 impl Engine {
     /// An engine; it does nothing until [`Engine::run`].
@@ -93,74 +100,88 @@ impl Engine {
     /// Works until `shutdown`; then finishes the steps under way, gives the leases back and returns.
     /// `wake` tells that something may be due; due work is found without it too, a little later.
     pub async fn run(&self, wake: Arc<Notify>, shutdown: CancellationToken) {
-        let mut tasks: JoinSet<Claim> = JoinSet::new();
-        let mut held: HashMap<ClusterId, Held> = HashMap::new();
-        let mut heartbeat = tokio::time::interval(self.options.lease / 6);
-        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while !shutdown.is_cancelled() {
-            self.claim(&mut tasks, &mut held, &shutdown).await;
-            let pause = self.pause(tasks.len()).await;
-            tokio::select! {
-                () = shutdown.cancelled() => {}
-                () = wake.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-                Some(done) = tasks.join_next() => finish(&mut held, done),
-                _ = heartbeat.tick() => self.renew(&mut held).await,
+        let holding = Holding::default();
+        let drained = CancellationToken::new();
+        // Beside the loop, which waits for the database: leases are renewed until the last step has ended.
+        let heartbeat = self.keep_leases(&holding, &drained);
+        let work = async {
+            let mut tasks: JoinSet<()> = JoinSet::new();
+            while !shutdown.is_cancelled() {
+                let pause = match self.claim(&mut tasks, &holding, &shutdown).await {
+                    Ok(()) => self.pause(tasks.len()).await,
+                    Err(error) => {
+                        warn!(%error, cause = error.cause(), "cannot take due work; trying again");
+                        self.options.poll_interval
+                    }
+                };
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = wake.notified() => {}
+                    () = tokio::time::sleep(pause) => {}
+                    Some(_) = tasks.join_next() => {}
+                }
             }
-        }
-        info!(
-            clusters = tasks.len(),
-            "engine stops: finishing the steps under way"
-        );
-        while let Some(done) = tasks.join_next().await {
-            finish(&mut held, done);
-        }
+            info!(
+                clusters = tasks.len(),
+                "engine stops: finishing the steps under way"
+            );
+            while tasks.join_next().await.is_some() {}
+            drained.cancel();
+        };
+        tokio::join!(work, heartbeat);
     }
 
     async fn claim(
         &self,
-        tasks: &mut JoinSet<Claim>,
-        held: &mut HashMap<ClusterId, Held>,
+        tasks: &mut JoinSet<()>,
+        holding: &Holding,
         shutdown: &CancellationToken,
-    ) {
+    ) -> Result<(), StoreError> {
         let free = self.options.workers.saturating_sub(tasks.len());
         if free == 0 {
-            return;
+            return Ok(());
         }
         let now = self.clock.now();
+        let until = now.plus(self.options.lease);
+        let renewed = Instant::now();
         let claims = self
             .store
             .engine()
-            .claim_due(
-                &self.options.owner,
-                now,
-                now.plus(self.options.lease),
-                free as u64,
-            )
-            .await
-            .unwrap_or_else(|error| {
-                warn!(%error, "cannot look for due work; trying again");
-                Vec::new()
-            });
+            .claim_due(&self.options.owner, now, until, free as u64)
+            .await?;
         for claim in claims {
             let lost = shutdown.child_token();
-            held.insert(
-                claim.cluster,
-                Held {
-                    claim: claim.clone(),
-                    lost: lost.clone(),
-                },
-            );
-            let engine = self.clone();
+            let held = Held {
+                claim: claim.clone(),
+                renewed,
+                lost: lost.clone(),
+            };
+            // A lease of our own that ran out unnoticed: whoever still works under it must stop.
+            if let Some(old) = lock(holding).insert(claim.cluster, held) {
+                old.lost.cancel();
+            }
+            let (engine, holding) = (self.clone(), Arc::clone(holding));
             let span = info_span!("reconcile", cluster.id = %claim.cluster, fence = claim.fence);
-            tasks.spawn(
-                async move {
-                    reconcile(&engine, &claim, &lost).await;
-                    claim
+            let task = async move {
+                // A panic must not keep the lease alive: the cluster goes to another worker when it runs out.
+                let work = AssertUnwindSafe(reconcile(&engine, &claim, &lost))
+                    .catch_unwind()
+                    .await;
+                if work.is_err() {
+                    error!("reconciling panicked; going on when the lease has run out");
                 }
-                .instrument(span),
-            );
+                let mut holding = lock(&holding);
+                // The same cluster may have been claimed anew with a higher fence already.
+                if holding
+                    .get(&claim.cluster)
+                    .is_some_and(|held| held.claim.fence == claim.fence)
+                {
+                    holding.remove(&claim.cluster);
+                }
+            };
+            tasks.spawn(task.instrument(span));
         }
+        Ok(())
     }
 
     /// Until the next work is due, at most the poll interval.
@@ -171,32 +192,55 @@ impl Engine {
         }
         let now = self.clock.now();
         match self.store.engine().next_due(now).await {
-            Ok(Some(at)) => Millis(at.0).since(now).clamp(Duration::from_millis(5), longest),
+            Ok(Some(at)) => at.since(now).clamp(Duration::from_millis(5), longest),
             _ => longest,
         }
     }
 
-    async fn renew(&self, held: &mut HashMap<ClusterId, Held>) {
-        if held.is_empty() {
+    async fn keep_leases(&self, holding: &Holding, drained: &CancellationToken) {
+        let mut beat = tokio::time::interval(self.options.lease / 6);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = drained.cancelled() => return,
+                _ = beat.tick() => self.renew(holding).await,
+            }
+        }
+    }
+
+    async fn renew(&self, holding: &Holding) {
+        let claims: Vec<Claim> = lock(holding).values().map(|held| held.claim.clone()).collect();
+        if claims.is_empty() {
             return;
         }
-        let claims: Vec<Claim> = held.values().map(|held| held.claim.clone()).collect();
+        let begun = Instant::now();
         let until = self.clock.now().plus(self.options.lease);
-        match self
-            .store
-            .engine()
-            .renew(&self.options.owner, &claims, until)
-            .await
-        {
-            Ok(kept) => {
-                for (cluster, held) in held.iter() {
-                    if !kept.iter().any(|claim| claim.cluster == *cluster) {
-                        warn!(cluster.id = %cluster, "lease lost: another process has taken over");
-                        held.lost.cancel();
-                    }
-                }
+        let store = self.store.engine();
+        let renewal = store.renew(&self.options.owner, &claims, until);
+        let kept = match tokio::time::timeout(self.options.lease / 3, renewal).await {
+            Ok(Ok(kept)) => Some(kept),
+            Ok(Err(error)) => {
+                warn!(%error, cause = error.cause(), "cannot renew leases; trying again");
+                None
             }
-            Err(error) => warn!(%error, "cannot renew leases; trying again"),
+            Err(_) => {
+                warn!("the database does not renew leases in time; trying again");
+                None
+            }
+        };
+        // A call that begins now must end before anybody else may take over.
+        let last = self.options.lease - self.options.call_timeout;
+        for held in lock(holding)
+            .values_mut()
+            .filter(|held| claims.contains(&held.claim))
+        {
+            let is_kept = kept.as_ref().map(|kept| kept.contains(&held.claim));
+            if is_kept == Some(true) {
+                held.renewed = begun;
+            } else if is_kept == Some(false) || held.renewed.elapsed() > last {
+                warn!(cluster.id = %held.claim.cluster, "lease lost");
+                held.lost.cancel();
+            }
         }
     }
 
@@ -217,17 +261,6 @@ impl Engine {
     }
 }
 
-fn finish(held: &mut HashMap<ClusterId, Held>, done: Result<Claim, tokio::task::JoinError>) {
-    match done {
-        Ok(claim) => {
-            // The same cluster may have been claimed anew with a higher fence already.
-            if held
-                .get(&claim.cluster)
-                .is_some_and(|held| held.claim.fence == claim.fence)
-            {
-                held.remove(&claim.cluster);
-            }
-        }
-        Err(error) => warn!(%error, "a reconcile task died; its lease runs out and another one goes on"),
-    }
+fn lock(holding: &Holding) -> MutexGuard<'_, HashMap<ClusterId, Held>> {
+    holding.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@ pub mod ledger;
 
 use std::collections::BTreeSet;
 
-use jeroboam_driver::{Graph, Key};
+use jeroboam_driver::{Graph, Key, Resource};
 use jeroboam_types::{Fault, Millis};
 use serde::Serialize;
 
@@ -20,6 +20,16 @@ pub enum Goal {
     Present(Graph),
     /// Nothing. Needs neither driver nor template: the ledger knows all that was made.
     Absent,
+}
+
+impl Goal {
+    /// A resource that should be there.
+    pub fn find(&self, key: &Key) -> Option<&Resource> {
+        match self {
+            Self::Present(graph) => graph.find(key),
+            Self::Absent => None,
+        }
+    }
 }
 
 /// One step. Each is idempotent: taken twice, or again after a crash half-way, it ends in the same state.
@@ -58,7 +68,7 @@ pub enum Verdict {
 /// What may be done now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// Steps that may be taken now, all at once.
+    /// Steps that may be taken now, all at once; the most urgent ones first.
     pub steps: Vec<Step>,
     /// When to plan again if no step is taken; `None` when only the end of a running step changes anything.
     pub wake: Option<Millis>,
@@ -94,7 +104,7 @@ pub fn plan(goal: &Goal, ledger: &Ledger, busy: &BTreeSet<Key>, now: Millis) -> 
         }
     };
     let Draft { mut steps, wake, .. } = draft;
-    steps.sort();
+    steps.sort_by_cached_key(|step| (urgency(step, ledger), step.clone()));
     let idle = steps.is_empty() && wake.is_none() && busy.is_empty();
     let verdict = match (settled, idle, faults.is_empty()) {
         (true, ..) => Verdict::Settled,
@@ -102,6 +112,19 @@ pub fn plan(goal: &Goal, ledger: &Ledger, busy: &BTreeSet<Key>, now: Millis) -> 
         (false, ..) => Verdict::Working,
     };
     Plan { steps, wake, verdict }
+}
+
+/// What comes first when not all steps can be taken at once: what ends, what was never tried, and then what
+/// has waited longest. So nothing starves behind things that are looked at again and again.
+fn urgency(step: &Step, ledger: &Ledger) -> (u8, Millis) {
+    let entry = ledger.get(step.key());
+    let due = entry.map_or(Millis(0), |entry| entry.next_check);
+    match step {
+        Step::GiveUp(_) => (0, due),
+        Step::Make(_) => (1, due),
+        Step::Drop(_) if entry.is_some_and(|entry| entry.phase != Phase::Dropping) => (1, due),
+        Step::Await(_) | Step::Drop(_) => (2, due),
+    }
 }
 
 struct Draft<'a> {

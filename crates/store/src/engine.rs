@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use jeroboam_driver::{Ask, Key};
 use jeroboam_plan::{Entry, Ledger};
 use jeroboam_types::status::Operation;
-use jeroboam_types::{Cluster, ClusterId, Millis, NodeGroup, NodeGroupId, Status};
+use jeroboam_types::{Cluster, ClusterId, ClusterTemplate, Millis, NodeGroup, NodeGroupId, Status};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
@@ -47,7 +47,7 @@ pub enum GoalKind {
 /// All that the engine needs to know of one cluster.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// The wish for the driver; `None` when the template's row is gone.
+    /// The wish for the driver; `None` when the template's row is gone or cannot be read.
     pub ask: Option<Ask>,
     /// The cluster.
     pub cluster: Cluster,
@@ -132,16 +132,15 @@ impl Engine<'_> {
         let cluster = Cluster::try_from(cluster)?;
         let groups = load_groups(db, claim.cluster).await?;
         let ledger = load_ledger(db, claim.cluster).await?;
-        let resolved = serde_json::from_str(&row.resolved).map_err(StoreError::internal)?;
-        let ask = match template {
-            None => None,
-            Some(template) => Some(Ask {
-                cluster: cluster.clone(),
-                template: template.try_into()?,
-                groups: groups.clone(),
-                resolved,
-            }),
-        };
+        // A deletion must not fail for a row that it does not need.
+        let resolved = serde_json::from_str(&row.resolved).ok();
+        let template = template.and_then(|template| ClusterTemplate::try_from(template).ok());
+        let ask = template.zip(resolved).map(|(template, resolved)| Ask {
+            cluster: cluster.clone(),
+            template,
+            groups: groups.clone(),
+            resolved,
+        });
         Ok(Work {
             ask,
             cluster,

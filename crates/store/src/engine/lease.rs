@@ -26,7 +26,8 @@ impl Engine<'_> {
     ) -> Result<Vec<Claim>, StoreError> {
         // Looked for outside the transaction: an idle engine must not queue up with the writers.
         let mut due = Vec::new();
-        for condition in [is_free_and_due(now), has_run_out(now)] {
+        // What a dead process has left behind comes first: it has waited longest.
+        for condition in [has_run_out(now), is_free_and_due(now)] {
             let query = work::Entity::find()
                 .select_only()
                 .columns([Column::ClusterUuid, Column::Fence])
@@ -142,26 +143,13 @@ impl Engine<'_> {
     /// Gives the lease back. The work is due again at `next_check`, or earlier if something was asked
     /// meanwhile. `engine_ms` is the time spent on the wish in all.
     pub async fn release(&self, claim: &Claim, next_check: Millis, engine_ms: i64) -> Result<(), StoreError> {
-        let tx = self.0.begin().await?;
-        let result = async {
-            fence(&tx, claim).await?;
-            let row = held(&*tx, claim).await?;
-            let given_back = work::ActiveModel {
-                lease_owner: ActiveValue::Set(None),
-                lease_until_ms: ActiveValue::Set(0),
-                next_check_ms: ActiveValue::Set(row.next_check_ms.min(next_check.0)),
-                engine_ms: ActiveValue::Set(engine_ms),
-                ..Default::default()
-            };
-            work::Entity::update_many()
-                .set(given_back)
-                .filter(Column::ClusterUuid.eq(claim.cluster.to_string()))
-                .exec(&*tx)
-                .await?;
-            Ok::<_, StoreError>(())
-        }
-        .await;
-        tx.finish(result).await
+        self.give_back(claim, next_check, ActiveValue::Set(engine_ms))
+            .await
+    }
+
+    /// As [`Engine::release`], by a worker that does not know how long it has worked.
+    pub async fn hand_back(&self, claim: &Claim, next_check: Millis) -> Result<(), StoreError> {
+        self.give_back(claim, next_check, ActiveValue::NotSet).await
     }
 
     /// Gives back whatever an owner holds, due at once: for a process that starts again under the name that it
@@ -180,6 +168,34 @@ impl Engine<'_> {
             .exec(&*tx)
             .await;
         tx.finish(result.map(drop).map_err(StoreError::from)).await
+    }
+
+    async fn give_back(
+        &self,
+        claim: &Claim,
+        next_check: Millis,
+        engine_ms: ActiveValue<i64>,
+    ) -> Result<(), StoreError> {
+        let tx = self.0.begin().await?;
+        let result = async {
+            fence(&tx, claim).await?;
+            let row = held(&*tx, claim).await?;
+            let given_back = work::ActiveModel {
+                lease_owner: ActiveValue::Set(None),
+                lease_until_ms: ActiveValue::Set(0),
+                next_check_ms: ActiveValue::Set(row.next_check_ms.min(next_check.0)),
+                engine_ms,
+                ..Default::default()
+            };
+            work::Entity::update_many()
+                .set(given_back)
+                .filter(Column::ClusterUuid.eq(claim.cluster.to_string()))
+                .exec(&*tx)
+                .await?;
+            Ok::<_, StoreError>(())
+        }
+        .await;
+        tx.finish(result).await
     }
 }
 
