@@ -102,7 +102,11 @@ impl Connector {
         meter: Option<&std::sync::Arc<Meter>>,
         deadline: Instant,
     ) -> Result<Answer, Error> {
-        let _permit = self.permit().await;
+        let turn = tokio::time::timeout_at(deadline.into(), self.permit()).await;
+        let _permit = turn.map_err(|_| {
+            let message = "too many calls were under way to send another one in time";
+            Error::new(wire.service.name(), Kind::Timeout, message)
+        })?;
         let _in_flight = meter.map(Meter::start);
         let start = Instant::now();
         // A call that waited for its turn still gets a fair time to be answered.

@@ -12,10 +12,11 @@ use crate::{configuration, output, serve};
 /// Secrets that are sealed again in one go.
 const BATCH: u64 = 100;
 
-/// Rotates. May be interrupted and run again: old keys stay in the file until nothing needs them. A service that
-/// runs meanwhile goes on to read what it has; it must be restarted to seal with the new key.
+/// Rotates, while the service is stopped: a running one could not open what is sealed with a key that it has not
+/// read. May be interrupted and run again: old keys stay in the file.
 pub async fn rotate(arguments: &Configuration) -> anyhow::Result<()> {
     let config = configuration::load(arguments)?;
+    let _lock = serve::lock(&config).context("the service must be stopped first")?;
     let store = serve::store(&config).await?;
     let path = &config.certificates.master_key_file;
     let keyring = Keyring::rotate(path)?;
@@ -48,7 +49,7 @@ pub async fn rotate(arguments: &Configuration) -> anyhow::Result<()> {
     }
     store.close().await?;
     output::line(format!(
-        "{count} secrets are sealed with key {}; restart the service",
+        "{count} secrets are sealed with key {} now",
         keyring.primary_kid()
     ))
 }

@@ -39,7 +39,7 @@ pub async fn serve(arguments: &Configuration) -> anyhow::Result<()> {
     for warning in &config.warnings {
         warn!("{warning}");
     }
-    let options = configuration::engine(&config)?;
+    let mut options = configuration::engine(&config)?;
     options.validate()?;
     Store::check_url(config.database.connection.expose_secret())?;
 
@@ -67,7 +67,8 @@ pub async fn serve(arguments: &Configuration) -> anyhow::Result<()> {
     let lock = lock(&config)?;
     let store = store(&config).await?;
     let keyring = Arc::new(Keyring::open_or_create(&config.certificates.master_key_file)?);
-    // The lock proves that no other process of this host is alive: what it held is ours to go on with.
+    // The lock proves that no other process of this state directory is alive: what it held is ours to go on with.
+    options.owner = format!("{}/{}", config.default.host, instance(&config)?);
     store.engine().release_all(&options.owner).await?;
 
     let enabled = |driver: &Arc<dyn Driver>| {
@@ -83,18 +84,20 @@ pub async fn serve(arguments: &Configuration) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let engine = Engine::new(Parts {
         store: store.clone(),
-        connector: connector.clone(),
-        service: service.clone(),
+        connector,
+        service,
         trustee_admin,
         drivers: drivers.clone(),
         keyring: Arc::clone(&keyring),
         clock: Arc::new(SystemClock),
         options,
     })?;
+    // A connector of its own: calls of the engine that hang must not keep tenants from being answered.
+    let connector = self::connector(&config)?;
     let router = jeroboam_api::router(App {
         store: store.clone(),
+        service: connector.session(configuration::service_user(&config)?),
         connector,
-        service,
         drivers,
         keyring,
         config: Arc::clone(&config),
@@ -128,8 +131,34 @@ pub async fn store(config: &Config) -> anyhow::Result<Store> {
     Ok(store)
 }
 
+fn connector(config: &Config) -> anyhow::Result<Connector> {
+    Ok(Connector::new(
+        configuration::cloud(config)?,
+        config.engine.parallel_calls as usize,
+    )?)
+}
+
+/// Name of this state directory, made at the first start: two processes of one host with a directory each must
+/// not take each other's leases.
+fn instance(config: &Config) -> anyhow::Result<String> {
+    let path = config.default.state_path.join("instance");
+    match std::fs::read_to_string(&path) {
+        Ok(name) if !name.trim().is_empty() => Ok(name.trim().to_owned()),
+        Ok(_) => bail!("{} is empty", path.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let name = uuid::Uuid::new_v4().simple().to_string();
+            let unfinished = path.with_extension("new");
+            std::fs::write(&unfinished, &name)
+                .and_then(|()| std::fs::rename(&unfinished, &path))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+            Ok(name)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
 /// One engine for each state directory.
-fn lock(config: &Config) -> anyhow::Result<std::fs::File> {
+pub fn lock(config: &Config) -> anyhow::Result<std::fs::File> {
     let path = config.default.state_path.join("engine.lock");
     let file = std::fs::OpenOptions::new()
         .create(true)
