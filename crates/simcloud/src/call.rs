@@ -181,7 +181,12 @@ impl Refusal {
             Dialect::Glance => json!({"message": format!("{}<br /><br />\n\n\n", self.message),
                 "code": format!("{} {}", self.status, title(self.status)), "title": title(self.status)}),
         };
-        Reply::json(self.status, body)
+        let reply = Reply::json(self.status, body);
+        if dialect == Dialect::Nova {
+            reply.with_header("content-type", "application/json; charset=UTF-8")
+        } else {
+            reply
+        }
     }
 }
 

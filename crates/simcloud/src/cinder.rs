@@ -86,6 +86,23 @@ fn timestamp(ms: i64) -> String {
         .to_string()
 }
 
+/// Newest minor microversion: OpenStack 2023.2 and later.
+const MICROVERSION_MAX: u32 = 71;
+
+/// The minor microversion that a call asks for: 0 without a header.
+fn microversion(call: &Call) -> u32 {
+    let asked = call.headers.get("openstack-api-version");
+    let asked = asked.and_then(|all| all.split(',').find_map(|one| one.trim().strip_prefix("volume ")));
+    match asked.map(str::trim) {
+        None => 0,
+        Some("latest") => MICROVERSION_MAX,
+        Some(version) => version
+            .strip_prefix("3.")
+            .and_then(|minor| minor.parse().ok())
+            .unwrap_or_default(),
+    }
+}
+
 fn bad_request(message: impl Into<String>) -> Refusal {
     Refusal::new(400, "HTTPBadRequest", message)
 }

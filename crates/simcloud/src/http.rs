@@ -71,7 +71,12 @@ pub(crate) fn response(reply: Reply) -> Response<Full<Bytes>> {
     }
     for (name, value) in &reply.headers {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            headers.append(name, value);
+            // One that tells the type takes the place of the usual one.
+            if name == hyper::header::CONTENT_TYPE {
+                headers.insert(name, value);
+            } else {
+                headers.append(name, value);
+            }
         }
     }
     response

@@ -23,6 +23,7 @@ pub use model::{
 };
 pub use seed::seed;
 pub use token::caller;
+pub(crate) use token::is_of_broken_trust;
 
 use serde_json::{Map, Value, json};
 
@@ -82,7 +83,7 @@ pub(crate) fn unauthorized() -> Refusal {
 }
 
 /// 403 without the reason, as Keystone hides it outside its debug mode.
-fn forbidden() -> Refusal {
+pub(crate) fn forbidden() -> Refusal {
     Refusal::new(403, "", "You are not authorized to perform the requested action.")
 }
 
@@ -97,6 +98,10 @@ fn forbidden_action(action: &str) -> Refusal {
 
 fn not_found(kind: &str, id: &str) -> Refusal {
     Refusal::new(404, "", format!("Could not find {kind}: {id}."))
+}
+
+fn wrong_method() -> Refusal {
+    Refusal::new(405, "", "The method is not allowed for the requested URL.")
 }
 
 fn no_route() -> Refusal {

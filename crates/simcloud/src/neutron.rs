@@ -230,7 +230,7 @@ fn list(world: &mut World, call: &Call, kind: Kind) -> Answer {
         .into_iter()
         .filter_map(|common| neutron.show(kind, &common.id, call.caller.is_admin));
     let path = format!("{PREFIX}/v2.0/{}", kind.segment());
-    filter::list(call, kind.plural(), &path, objects)
+    filter::list(call, kind.plural(), &path, filter::PreviousLink::Always, objects)
 }
 
 fn create(world: &mut World, call: &Call, kind: Kind) -> Answer {
@@ -248,14 +248,26 @@ fn create(world: &mut World, call: &Call, kind: Kind) -> Answer {
         }
         (made, _) => made?,
     };
+    if let (Kind::Port, false, Some(port)) = (
+        kind,
+        is_bulk,
+        ids.first().and_then(|id| world.neutron.ports.get_mut(id)),
+    ) {
+        // Neutron takes tags of a port only in a bulk request; it lets those of a single one pass and forgets them.
+        port.common.tags.clear();
+    }
     let mut shown = ids
         .iter()
         .filter_map(|id| world.neutron.show(kind, id, call.caller.is_admin));
-    let body = if is_bulk {
+    let mut body = if is_bulk {
         json!({(kind.plural()): shown.collect::<Vec<_>>()})
     } else {
         json!({(kind.singular()): shown.next()})
     };
+    // Neutron shows it of other networks than external ones only here.
+    if kind == Kind::Network && body["network"].is_object() && body["network"]["is_default"].is_null() {
+        body["network"]["is_default"] = json!(false);
+    }
     Ok(Reply::json(201, body))
 }
 

@@ -225,6 +225,10 @@ fn owned(world: &World, call: &Call, kind: Kind, id: &str) -> Result<(), Refusal
 /// Lists a kind; members of one pool only.
 fn list(world: &World, call: &Call, kind: Kind, pool_id: Option<&str>) -> Answer {
     let octavia = &world.octavia;
+    if filter::filters(call).any(|(name, _)| !kind.is_filter(name)) {
+        let message = "One or more arguments are either duplicate or invalid";
+        return Err(Refusal::new(400, "InvalidArguments", message));
+    }
     // These name the parent, which a record shows under another name; `cascade` and the like are no filters.
     let parents = ["loadbalancer_id", "load_balancer_id"];
     let mut rest = call.clone();
@@ -254,7 +258,13 @@ fn list(world: &World, call: &Call, kind: Kind, pool_id: Option<&str>) -> Answer
         Some(pool) => format!("{PREFIX}/v2/lbaas/pools/{pool}/members"),
         None => format!("{PREFIX}/v2/lbaas/{}", kind.plural()),
     };
-    let mut reply = filter::list(&rest, kind.plural(), &path, objects)?;
+    let mut reply = filter::list(
+        &rest,
+        kind.plural(),
+        &path,
+        filter::PreviousLink::AfterMarker,
+        objects,
+    )?;
     if let Some(Value::Object(body)) = &mut reply.body {
         body.entry(format!("{}_links", kind.plural()))
             .or_insert_with(|| json!([]));

@@ -8,7 +8,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use serde_json::{Value, json};
 
-use crate::call::{Answer, Call, Caller, Refusal, Reply};
+use crate::call::{Answer, Call, Caller, Dialect, Refusal, Reply};
 use crate::faults::{Effect, Subject};
 use crate::service::{Service, template};
 use crate::simcloud::Shared;
@@ -65,8 +65,15 @@ pub(crate) async fn answer(shared: &Shared, request: Request<Incoming>, loopback
     };
     match read {
         Ok(body) => call.body = body,
-        Err(refusal) => {
-            let dialect = service.map_or(crate::call::Dialect::Nova, Service::dialect);
+        Err(mut refusal) => {
+            if service == Some(Service::Identity) && refusal.status == 400 {
+                refusal.message =
+                    "Expecting to find valid JSON in request body. The server could not comply \
+                                   with the request since it is either malformed or otherwise incorrect. The \
+                                   client is assumed to be in error."
+                        .to_owned();
+            }
+            let dialect = service.map_or(Dialect::Nova, Service::dialect);
             return Outcome::Answer(http::response(refusal.render(dialect)));
         }
     }
@@ -164,7 +171,7 @@ async fn serve(shared: &Shared, service: Service, mut call: Call) -> Outcome {
         let challenge = format!("Keystone uri=\"{}/identity\"", call.base);
         reply = reply.with_header("www-authenticate", challenge);
     }
-    reply.headers.extend(service.headers(&call));
+    reply.headers.extend(service.headers(&call, &reply));
     Outcome::Answer(http::response(reply))
 }
 
@@ -183,18 +190,26 @@ fn dispatch(world: &mut World, service: Service, call: &mut Call) -> Answer {
     if let Some(reply) = versions::document(service, call) {
         return Ok(reply);
     }
-    let caller = call
-        .headers
-        .get("x-auth-token")
-        .and_then(|token| keystone::caller(world, token));
+    let token = call.headers.get("x-auth-token");
+    let caller = token.and_then(|token| keystone::caller(world, token));
+    let has_broken_trust = token.is_some_and(|token| keystone::is_of_broken_trust(world, token));
     match caller {
         Some(caller) => call.caller = caller,
+        None if service == Service::Identity && has_broken_trust => return Err(keystone::forbidden()),
         None if service == Service::Identity => {}
-        None => {
-            let refusal = keystone::unauthorized();
-            // keystonemiddleware answers before the service, in its own shape.
-            return Ok(refusal.render(crate::call::Dialect::Keystone));
+        // keystonemiddleware answers before the service, in shapes of its own.
+        None if has_broken_trust => {
+            let refusal = Refusal::new(503, "", "The Keystone service is temporarily unavailable.");
+            return Ok(refusal.render(Dialect::Glance));
         }
+        // Glance lets it pass and refuses in its own words.
+        None if service == Service::Image => {
+            let text = "This server could not verify that you are authorized to access the document you requested. \
+                        Either you supplied the wrong credentials (e.g., bad password), or your browser does not \
+                        understand how to supply the credentials required.";
+            return Err(Refusal::new(401, "", text));
+        }
+        None => return Ok(keystone::unauthorized().render(Dialect::Keystone)),
     }
     service.handle(world, call)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Answer, Call, Dialect};
+use crate::call::{Answer, Call, Dialect, Reply};
 use crate::world::World;
 use crate::{cinder, glance, keystone, neutron, nova, octavia};
 
@@ -84,10 +84,28 @@ impl Service {
         }
     }
 
-    /// Headers that the service adds to each answer.
-    pub(crate) fn headers(self, call: &Call) -> Vec<(String, String)> {
+    /// Headers that the service adds to an answer.
+    pub(crate) fn headers(self, call: &Call, reply: &Reply) -> Vec<(String, String)> {
         let id = call.request_id.clone();
         let mut headers = vec![("x-openstack-request-id".to_owned(), id.clone())];
+        if self != Self::Identity && reply.status == 401 {
+            // Refused before the call reaches the service, and in some before it gets a request id.
+            match self {
+                Self::Image | Self::LoadBalancer => headers.clear(),
+                Self::Compute => headers.push(("x-compute-request-id".to_owned(), id)),
+                _ => {}
+            }
+            return headers;
+        }
+        let has_typed_nothing = match self {
+            Self::Compute => true,
+            Self::Network => reply.status == 201,
+            Self::Volume => reply.status == 200,
+            Self::Identity | Self::Image | Self::LoadBalancer => false,
+        };
+        if has_typed_nothing && reply.body.is_none() {
+            headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        }
         match self {
             Self::Identity => headers.push(("vary".to_owned(), "X-Auth-Token".to_owned())),
             Self::Compute => {
@@ -120,6 +138,9 @@ impl Service {
     }
 }
 
+/// Collections whose items clients also ask for by name, to find that there is no such id.
+const KEYSTONE_COLLECTIONS: [&str; 5] = ["domains", "projects", "users", "roles", "trusts"];
+
 /// Path with its variable parts replaced, so that calls of one operation count together:
 /// `/v2.1/servers/{id}/action`.
 pub(crate) fn template(path: &[String]) -> String {
@@ -129,8 +150,8 @@ pub(crate) fn template(path: &[String]) -> String {
         out.push('/');
         let named = matches!(
             previous,
-            "os-keypairs" | "tags" | "metadata" | "domains" | "regions" | "flavors"
-        ) || (previous == "os-quota-sets" || previous == "quotas");
+            "os-keypairs" | "tags" | "metadata" | "regions" | "flavors" | "os-quota-sets" | "quotas"
+        ) || KEYSTONE_COLLECTIONS.contains(&previous);
         let fixed = matches!(segment.as_str(), "detail" | "defaults" | "default");
         match () {
             () if looks_like_id(segment) => out.push_str("{id}"),
@@ -163,6 +184,8 @@ mod tests {
             ("v2.1/os-keypairs/mine", "/v2.1/os-keypairs/{name}"),
             ("v3/users/0123456789abcdef0123456789abcdef", "/v3/users/{id}"),
             ("v3/domains/default", "/v3/domains/default"),
+            ("v3/users/somebody", "/v3/users/{name}"),
+            ("v3/auth/projects", "/v3/auth/projects"),
         ] {
             assert_eq!(template(&path(given)), expected);
         }

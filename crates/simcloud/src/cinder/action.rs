@@ -45,11 +45,10 @@ pub(super) fn act(world: &mut World, call: &Call, id: &str) -> Answer {
         }
         "os-begin_detaching" => {
             if status != Status::InUse {
-                return Err(invalid_volume(format!(
+                return Err(invalid_volume(
                     "Unable to detach volume. Volume status must be 'in-use' and attach_status must be 'attached' to \
-                     detach. Currently: status: '{}'.",
-                    status.as_str()
-                )));
+                     detach.",
+                ));
             }
             set(Status::Detaching);
             Ok(Reply::empty(202))
@@ -122,7 +121,9 @@ pub(super) fn act(world: &mut World, call: &Call, id: &str) -> Answer {
             volume::start_delete(world, id);
             Ok(Reply::empty(202))
         }
-        other => Err(bad_request(format!("There is no such action: {other}"))),
+        other => Err(bad_request(format!(
+            "There is no such action: {other}. Verify the request body and Content-Type header and try again."
+        ))),
     }
 }
 
@@ -137,7 +138,11 @@ fn require_admin(call: &Call, rule: &str) -> Result<(), Refusal> {
 fn extend(world: &mut World, call: &Call, id: &str) -> Answer {
     let size = body::number(body::object(call, "os-extend")?, "new_size", 1)?
         .and_then(|size| u64::try_from(size).ok())
-        .ok_or_else(|| bad_request("New volume size must be specified as an integer."))?;
+        .ok_or_else(|| {
+            bad_request(
+                "Invalid input for field/attribute os-extend. Value: {}. 'new_size' is a required property",
+            )
+        })?;
     let volume = world.cinder.volumes.get(id).ok_or_else(|| volume_not_found(id))?;
     let (old, status, project) = (volume.size_gib, volume.status, volume.project_id.clone());
     if size <= old {

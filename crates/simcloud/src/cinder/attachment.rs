@@ -157,7 +157,11 @@ fn render(attachment: &Attachment, is_detail: bool) -> Value {
     if is_detail {
         shown["attached_at"] = json!(attachment.attached_ms.map(timestamp).unwrap_or_default());
         shown["detached_at"] = json!("");
-        shown["attach_mode"] = json!("rw");
+        shown["attach_mode"] = json!(if attachment.status == AttachmentStatus::Attached {
+            "rw"
+        } else {
+            "null"
+        });
         shown["connection_info"] = json!({});
     }
     shown

@@ -34,7 +34,7 @@ pub(super) fn number(body: &Map<String, Value>, key: &str, min: i64) -> Result<O
             .or_else(|| value.as_str().and_then(|text| text.parse().ok()))
             .filter(|number| *number >= min)
             .map(Some)
-            .ok_or_else(|| wrong(key, value, &format!("is not an integer of at least {min}"))),
+            .ok_or_else(|| not_a_number(key, value, min)),
     }
 }
 
@@ -63,18 +63,35 @@ pub(super) fn metadata(value: &Value) -> Result<BTreeMap<String, String>, Refusa
                 .filter(|text| is_key && text.chars().count() <= 255)
             {
                 Some(text) => Ok((key.clone(), text.to_owned())),
-                None => Err(wrong(
-                    key,
-                    value,
-                    "is not of type 'string' with at most 255 characters",
-                )),
+                None => Err(wrong(key, value, "is not of type 'string'")),
             }
         })
         .collect()
 }
 
+fn not_a_number(key: &str, value: &Value, min: i64) -> Refusal {
+    match value {
+        Value::Number(_) => wrong(key, value, &format!("is less than the minimum of {min}")),
+        _ => wrong(key, value, "does not match '^[0-9]+$'"),
+    }
+}
+
+/// Refuses with 400 an attribute that is not in `allowed`.
+pub(super) fn check_known(body: &Map<String, Value>, key: &str, allowed: &[&str]) -> Result<(), Refusal> {
+    match body.keys().find(|name| !allowed.contains(&name.as_str())) {
+        Some(name) => Err(bad_request(format!(
+            "Invalid input for field/attribute {key}. Additional properties are not allowed ('{name}' was unexpected)"
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn wrong(key: &str, value: &Value, reason: &str) -> Refusal {
+    let (plain, quoted) = match value {
+        Value::String(text) => (text.clone(), format!("'{text}'")),
+        other => (other.to_string(), other.to_string()),
+    };
     bad_request(format!(
-        "Invalid input for field/attribute {key}. Value: {value}. {value} {reason}"
+        "Invalid input for field/attribute {key}. Value: {plain}. {quoted} {reason}"
     ))
 }

@@ -23,8 +23,35 @@ struct NewVolume<'a> {
     source_volume_id: Option<&'a str>,
 }
 
+const CREATABLE: &[&str] = &[
+    "name",
+    "display_name",
+    "description",
+    "display_description",
+    "size",
+    "volume_type",
+    "availability_zone",
+    "metadata",
+    "imageRef",
+    "image_id",
+    "snapshot_id",
+    "source_volid",
+    "source_replica",
+    "consistencygroup_id",
+    "group_id",
+    "backup_id",
+    "multiattach",
+    "project_id",
+    "user_id",
+    "status",
+    "attach_status",
+    "scheduler_hints",
+    "OS-SCH-HNT:scheduler_hints",
+];
+
 pub(super) fn create(world: &mut World, call: &Call) -> Answer {
     let body = body::object(call, "volume")?;
+    body::check_known(body, "volume", CREATABLE)?;
     if body::text(body, "snapshot_id")?.is_some_and(|id| !id.is_empty()) {
         let id = body::text(body, "snapshot_id")?.unwrap_or_default();
         return Err(Refusal::new(
@@ -50,8 +77,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answer {
         (None, Some(size)) => size,
         (None, None) => {
             return Err(bad_request(
-                "Invalid input received: Invalid volume size provided for create request: None (size argument must be \
-                 an integer (or string representation of an integer) and greater than zero).",
+                "The server could not comply with the request since it is either malformed or otherwise incorrect.",
             ));
         }
     };
@@ -67,9 +93,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answer {
     let volume_type_id = find_type(world, body::text(body, "volume_type")?)?;
     let zone = body::text(body, "availability_zone")?.unwrap_or("nova");
     if zone != "nova" {
-        return Err(bad_request(format!(
-            "Invalid input received: Availability zone '{zone}' is invalid."
-        )));
+        return Err(bad_request(format!("Availability zone '{zone}' is invalid.")));
     }
     let multiattach = body::flag(body, "multiattach")?.unwrap_or(false);
     let metadata = match body.get("metadata").filter(|value| !value.is_null()) {

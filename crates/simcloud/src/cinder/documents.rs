@@ -22,7 +22,7 @@ pub(super) fn versions(call: &Call, status: u16) -> Reply {
 pub(super) fn types(world: &World, rest: &[&str]) -> Answer {
     let show = |found: &VolumeType| {
         json!({"id": found.id, "name": found.name, "description": found.description, "is_public": true,
-            "os-volume-type-access:is_public": true, "extra_specs": {}, "qos_specs_id": null})
+            "os-volume-type-access:is_public": true, "extra_specs": {}})
     };
     let types = &world.cinder.types;
     match rest {

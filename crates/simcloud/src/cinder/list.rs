@@ -1,5 +1,7 @@
 //! Lists of volumes, newest first.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use super::{PREFIX, Volume, bad_request, links};
@@ -57,7 +59,46 @@ fn matches(call: &Call, volume: &Volume) -> bool {
     })
 }
 
+/// Filters that Cinder lets ordinary callers use, and the parameters that steer the list.
+const PARAMETERS: &[&str] = &[
+    "name",
+    "name~",
+    "status",
+    "status~",
+    "metadata",
+    "bootable",
+    "migration_status",
+    "availability_zone",
+    "group_id",
+    "size",
+    "created_at",
+    "updated_at",
+    "id",
+    "display_name",
+    "with_count",
+    "all_tenants",
+    "limit",
+    "marker",
+    "offset",
+    "sort",
+    "sort_key",
+    "sort_dir",
+];
+
 pub(super) fn volumes(world: &World, call: &Call, is_detail: bool) -> Answer {
+    let unknown: Vec<&str> = call
+        .query
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| !call.caller.is_admin && !PARAMETERS.contains(name))
+        .filter(|name| !["project_id", "tenant_id", "user_id"].contains(name))
+        .collect();
+    if !unknown.is_empty() {
+        return Err(bad_request(format!(
+            "Invalid filters {} are found in query options.",
+            unknown.join(",")
+        )));
+    }
     let number = |name: &str| match call.query(name) {
         None => Ok(None),
         Some(text) => text
@@ -76,8 +117,10 @@ pub(super) fn volumes(world: &World, call: &Call, is_detail: bool) -> Answer {
     let offset = number("offset")?.unwrap_or(0).min(found.len());
     found.drain(..offset);
     let limit = number("limit")?.unwrap_or(1000);
-    let has_more = found.len() > limit;
+
     found.truncate(limit);
+    // A full page may be the last one: Cinder does not look further.
+    let is_full = call.query("limit").is_some() && found.len() == limit;
     let shown: Vec<Value> = found
         .iter()
         .map(|volume| {
@@ -90,7 +133,7 @@ pub(super) fn volumes(world: &World, call: &Call, is_detail: bool) -> Answer {
         })
         .collect();
     let mut body = json!({"volumes": shown});
-    if let (true, Some(last)) = (has_more, found.last()) {
+    if let (true, Some(last)) = (is_full, found.last()) {
         let path = if is_detail { "volumes/detail" } else { "volumes" };
         let href = format!(
             "{}{PREFIX}/v3/{}/{path}?limit={limit}&marker={}",
@@ -134,8 +177,12 @@ fn sort(call: &Call, volumes: &mut [&Volume]) {
 pub(super) fn summary(world: &World, call: &Call) -> Reply {
     let found = visible(world, call);
     let size: u64 = found.iter().map(|volume| volume.size_gib).sum();
+    let mut metadata: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (key, value) in found.iter().flat_map(|volume| &volume.metadata) {
+        metadata.entry(key).or_default().insert(value);
+    }
     Reply::json(
         200,
-        json!({"volume-summary": {"total_count": found.len(), "total_size": size, "metadata": {}}}),
+        json!({"volume-summary": {"total_count": found.len(), "total_size": size, "metadata": metadata}}),
     )
 }

@@ -108,16 +108,27 @@ pub(super) fn check(world: &World, project: &str, wanted: Wanted) -> Result<(), 
     Ok(())
 }
 
+/// A quota set; the answer to a change leaves the id out.
 fn render(cinder: &Cinder, project: &str, has_usage: bool) -> Value {
     let mut quota = Map::from_iter([("id".to_owned(), json!(project))]);
     for (name, _) in DEFAULTS {
         let limit = cinder.limit(project, name);
         let value = if has_usage {
-            json!({"limit": limit, "in_use": cinder.used_of(project, name), "reserved": 0, "allocated": 0})
+            json!({"limit": limit, "in_use": cinder.used_of(project, name), "reserved": 0})
         } else {
             json!(limit)
         };
         quota.insert((*name).to_owned(), value);
+    }
+    for volume_type in cinder.types.values() {
+        for resource in ["volumes", "gigabytes", "snapshots"] {
+            let value = if has_usage {
+                json!({"limit": -1, "in_use": 0, "reserved": 0})
+            } else {
+                json!(-1)
+            };
+            quota.insert(format!("{resource}_{}", volume_type.name), value);
+        }
     }
     json!({"quota_set": quota})
 }
@@ -163,7 +174,11 @@ pub(super) fn handle(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
             for (name, limit) in limits {
                 set_quota(world, project, &name, limit);
             }
-            Ok(Reply::json(200, render(&world.cinder, project, false)))
+            let mut body = render(&world.cinder, project, false);
+            if let Some(set) = body["quota_set"].as_object_mut() {
+                set.remove("id");
+            }
+            Ok(Reply::json(200, body))
         }
         ("DELETE", [_]) => {
             world.cinder.quotas.remove(*project);

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Cinder, body, invalid_volume, links, timestamp, volume_not_found};
+use super::{Cinder, body, invalid_volume, links, microversion, timestamp, volume_not_found};
 use crate::{
     call::{Call, Refusal},
     world::World,
 };
+
+/// Id of the one volume service.
+const SERVICE_ID: &str = "5d6a6b4e-3c1f-4f0a-9a55-1f3e2b7c9d10";
 
 /// State of a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,6 +181,8 @@ impl Volume {
             })
             .collect();
         let volume_type = cinder.types.get(&self.volume_type_id).map(|found| &found.name);
+        // A volume belongs to a back end once it has been placed there.
+        let placed = !matches!(self.status, Status::Creating);
         let mut volume = json!({
             "id": self.id,
             "name": self.name,
@@ -189,7 +194,6 @@ impl Volume {
             "encrypted": false,
             "multiattach": self.multiattach,
             "volume_type": volume_type,
-            "volume_type_id": self.volume_type_id,
             "snapshot_id": null,
             "source_volid": self.source_volume_id,
             "metadata": self.metadata,
@@ -197,22 +201,32 @@ impl Volume {
             "user_id": self.user_id,
             "replication_status": null,
             "consistencygroup_id": null,
-            "group_id": null,
-            "provider_id": null,
-            "service_uuid": null,
-            "shared_targets": false,
-            "cluster_name": null,
-            "consumes_quota": true,
             "created_at": timestamp(self.created_ms),
             "updated_at": self.updated_ms.map(timestamp),
             "links": links(call, &self.project_id, &self.id),
-            "os-vol-tenant-attr:tenant_id": self.project_id,
         });
+        let newer = [
+            (13, "group_id", Value::Null),
+            (48, "service_uuid", json!(placed.then_some(SERVICE_ID))),
+            (48, "shared_targets", json!(!placed)),
+            (63, "volume_type_id", json!(self.volume_type_id)),
+            (65, "consumes_quota", json!(true)),
+        ];
+        for (since, field, value) in newer {
+            if microversion(call) >= since {
+                volume[field] = value;
+            }
+        }
+        if call.method == "GET" {
+            volume["os-vol-tenant-attr:tenant_id"] = json!(self.project_id);
+        }
         if let Some(image) = &self.image_id {
             volume["volume_image_metadata"] = json!({"image_id": image, "image_name": self.image_name});
         }
         if call.caller.is_admin {
             volume["migration_status"] = Value::Null;
+            volume["cluster_name"] = Value::Null;
+            volume["provider_id"] = Value::Null;
             volume["os-vol-host-attr:host"] = json!("simcloud@lvm#lvm");
             volume["os-vol-mig-status-attr:migstat"] = Value::Null;
             volume["os-vol-mig-status-attr:name_id"] = Value::Null;

@@ -47,7 +47,7 @@ pub(super) fn handle(world: &mut World, call: &Call, method: &str, user_id: &str
             ))
         }
         ("DELETE", [id]) => {
-            unrestricted(world, call, "delete")?;
+            unrestricted(world, call)?;
             find(world, id)?;
             world.keystone.application_credentials.remove(*id);
             Ok(Reply::empty(204))
@@ -60,7 +60,7 @@ fn render(world: &World, call: &Call, id: &str, credential: &ApplicationCredenti
     let roles: Vec<Value> = credential
         .roles
         .iter()
-        .filter_map(|role| role::render(world, call, role))
+        .filter_map(|role| role::outline(world, role))
         .collect();
     let own = link(
         call,
@@ -68,27 +68,25 @@ fn render(world: &World, call: &Call, id: &str, credential: &ApplicationCredenti
     );
     json!({"id": id, "name": credential.name, "description": credential.description,
         "project_id": credential.project_id, "user_id": credential.user_id, "system": null, "roles": roles,
-        "expires_at": credential.expires_ms.map(clock::micros), "unrestricted": credential.unrestricted,
+        "expires_at": credential.expires_ms.map(clock::micros), "unrestricted": credential.unrestricted.then_some(true),
         "links": {"self": own}})
 }
 
 /// A token of a restricted application credential can't manage others.
-fn unrestricted(world: &World, call: &Call, what: &str) -> Result<(), Refusal> {
+fn unrestricted(world: &World, call: &Call) -> Result<(), Refusal> {
     let own = token::own(world, call)?;
     let id = own.application_credential_id.as_ref();
     let credential = id.and_then(|id| world.keystone.application_credentials.get(id));
     if credential.is_some_and(|credential| !credential.unrestricted) {
-        let text = format!(
-            "Using method 'application_credential' is not allowed for managing additional application \
-             credentials: {what}"
-        );
-        return Err(forbidden_action(&text));
+        let text = "Using method 'application_credential' is not allowed for managing additional application \
+                    credentials.";
+        return Err(forbidden_action(text));
     }
     Ok(())
 }
 
 fn create(world: &mut World, call: &Call, user_id: &str) -> Answer {
-    unrestricted(world, call, "create")?;
+    unrestricted(world, call)?;
     let fields = resource(call, "application_credential")?;
     let name = required_name(fields)?;
     let Scope::Project(project_id) = token::own(world, call)?.scope.clone() else {
@@ -104,7 +102,7 @@ fn create(world: &mut World, call: &Call, user_id: &str) -> Answer {
         .iter()
         .filter_map(|name| Some((world.keystone.role_named(name)?, name.clone())))
         .collect();
-    let roles = match fields.get("roles").and_then(Value::as_array) {
+    let roles: Vec<String> = match fields.get("roles").and_then(Value::as_array) {
         None => held.into_iter().map(|(id, _)| id).collect(),
         Some(wanted) => wanted
             .iter()
@@ -118,13 +116,14 @@ fn create(world: &mut World, call: &Call, user_id: &str) -> Answer {
                     Refusal::new(
                         400,
                         "",
-                        "Invalid application credential: Could not find role assignment with \
-                        role: the user does not have it on the project.",
+                        "Invalid application credential: Cannot create an application credential with unassigned \
+                         role",
                     )
                 })
             })
             .collect::<Result<Vec<_>, _>>()?,
     };
+    let roles = world.keystone.with_implied(roles).into_iter().collect();
     let secret = text(fields, "secret").unwrap_or_else(|| world.rng_text(86));
     let credential = ApplicationCredential {
         name,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::directory::Flaw;
 use super::model::{Scope, Target, Token};
-use super::{forbidden, missing, not_found, token, unauthorized};
+use super::{forbidden, forbidden_action, missing, not_found, token, unauthorized};
 use crate::call::{Answer, Call, Refusal};
 use crate::world::World;
 
@@ -22,6 +22,9 @@ struct Proof {
 
 pub(super) fn issue(world: &mut World, call: &Call) -> Answer {
     let auth = &call.body["auth"];
+    if auth.is_null() {
+        return Err(expecting("auth", "request body"));
+    }
     let identity = &auth["identity"];
     let methods = identity["methods"]
         .as_array()
@@ -29,6 +32,9 @@ pub(super) fn issue(world: &mut World, call: &Call) -> Answer {
     let mut proof = Proof::default();
     for method in methods {
         let method = method.as_str().unwrap_or_default();
+        if identity[method].is_null() {
+            return Err(expecting(method, "identity"));
+        }
         let user_id = match method {
             "password" => by_password(world, &identity["password"]["user"])?,
             "token" => by_token(world, identity, &auth["scope"], &mut proof)?,
@@ -61,7 +67,7 @@ pub(super) fn issue(world: &mut World, call: &Call) -> Answer {
         .keystone
         .standing(&token, world.now_ms)
         .map_err(|flaw| match flaw {
-            Flaw::Invalid => unauthorized(),
+            Flaw::Invalid | Flaw::Baseless => unauthorized(),
             Flaw::Trust => forbidden(),
         })?;
     if let Scope::Trust(trust_id) = &token.scope {
@@ -113,27 +119,29 @@ fn by_password(world: &World, user: &Value) -> Result<String, Refusal> {
 
 fn by_token(world: &World, identity: &Value, scope: &Value, proof: &mut Proof) -> Result<String, Refusal> {
     let id = identity["token"]["id"].as_str().ok_or_else(|| missing("token"))?;
-    let earlier = world
-        .keystone
-        .tokens
-        .get(id)
-        .ok_or_else(|| not_found("token", id))?;
+    let earlier = world.keystone.tokens.get(id).ok_or_else(token::unrecognized)?;
     world
         .keystone
         .standing(earlier, world.now_ms)
         .map_err(|_| unauthorized())?;
-    // Delegated tokens stay what they are.
-    let delegated = matches!(earlier.scope, Scope::Trust(_)) || earlier.application_credential_id.is_some();
-    if delegated && !scope.is_null() {
-        return Err(forbidden());
+    // Delegation must not end in more than was delegated.
+    let wants_less = scope.get("project").is_some() || scope.get("domain").is_some();
+    let refused = match &earlier.scope {
+        Scope::Trust(_) => {
+            Some("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
+        }
+        Scope::System if wants_less => Some(
+            "Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.",
+        ),
+        _ if earlier.application_credential_id.is_some() => {
+            Some("Using a delegated token to create another token is not allowed.")
+        }
+        _ => None,
+    };
+    if let Some(action) = refused {
+        return Err(forbidden_action(action));
     }
     proof.methods.extend(earlier.methods.iter().cloned());
-    proof
-        .application_credential_id
-        .clone_from(&earlier.application_credential_id);
-    if delegated {
-        proof.scope = Some(earlier.scope.clone());
-    }
     let first = earlier.audit_ids.last().cloned().unwrap_or_default();
     proof.earlier = Some((earlier.expires_ms, first));
     Ok(earlier.user_id.clone())
@@ -216,7 +224,7 @@ fn chosen_scope(world: &World, scope: &Value, user_id: &str) -> Result<Scope, Re
                 let known = keystone.trusts.contains_key(id);
                 known
                     .then(|| Scope::Trust(id.to_owned()))
-                    .ok_or_else(|| not_found("trust", id))
+                    .ok_or_else(unauthorized)
             }
             _ => Err(bad_scope()),
         },
@@ -225,9 +233,14 @@ fn chosen_scope(world: &World, scope: &Value, user_id: &str) -> Result<Scope, Re
 }
 
 fn bad_scope() -> Refusal {
-    let text = "Expecting to find system, project, domain, OS-TRUST:trust or unscoped in scope. The server could \
-                not comply with the request since it is either malformed or otherwise incorrect. The client is \
-                assumed to be in error.";
+    expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope")
+}
+
+fn expecting(attribute: &str, target: &str) -> Refusal {
+    let text = format!(
+        "Expecting to find {attribute} in {target}. The server could not comply with the request since it is \
+         either malformed or otherwise incorrect. The client is assumed to be in error."
+    );
     Refusal::new(400, "", text)
 }
 

@@ -19,9 +19,11 @@ pub(super) struct Standing {
 /// Why a token is not, or not any more, good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// Expired, revoked, or something that it stands on is gone: 401, or 404 when asked about.
+    /// Expired or revoked: 401, or 404 when asked about.
     Invalid,
-    /// The trust does not carry it: 403 while authenticating.
+    /// Its user has no role any more where it is scoped to, or that place is closed: likewise.
+    Baseless,
+    /// The trust does not carry it: 403.
     Trust,
 }
 
@@ -133,7 +135,7 @@ impl Keystone {
             }
             Scope::System => standing.roles = self.effective_roles(&token.user_id, &Target::System),
             Scope::Trust(id) => self.stand_on_trust(&mut standing, id, token, now_ms)?,
-            Scope::Project(_) | Scope::Domain(_) => return Err(Flaw::Invalid),
+            Scope::Project(_) | Scope::Domain(_) => return Err(Flaw::Baseless),
         }
         if let Some(id) = &token.application_credential_id {
             let credential = self.application_credentials.get(id).ok_or(Flaw::Invalid)?;
@@ -144,7 +146,7 @@ impl Keystone {
             standing.roles.retain(|role| allowed.contains(role));
         }
         if standing.roles.is_empty() {
-            Err(Flaw::Invalid)
+            Err(Flaw::Baseless)
         } else {
             Ok(standing)
         }
@@ -192,7 +194,6 @@ impl Keystone {
             .retain(|_, trust| trust.trustor_user_id != user_id && trust.trustee_user_id != user_id);
         self.application_credentials
             .retain(|_, credential| credential.user_id != user_id);
-        self.tokens.retain(|_, token| token.user_id != user_id);
     }
 
     /// Removes a project with its assignments, trusts and application credentials.

@@ -53,12 +53,6 @@ pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]
             if !world.keystone.grants.remove(&unwanted) {
                 return Err(lacking(&unwanted));
             }
-            // Keystone drops the application credentials of a user who loses a role on their project.
-            if let Target::Project(project) = &target {
-                world.keystone.application_credentials.retain(|_, credential| {
-                    credential.user_id != *user_id || credential.project_id != *project
-                });
-            }
             Ok(Reply::empty(204))
         }
         _ => Err(no_route()),

@@ -111,6 +111,8 @@ pub struct Role {
     pub name: String,
     /// Text for people.
     pub description: Option<String>,
+    /// True for those that a deployment starts with.
+    pub is_immutable: bool,
 }
 
 /// What a role is granted on.

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::model::{Domain, Project, Target};
 use super::{
-    collection, duplicate, filtered, forbidden_action, link, no_route, not_found, require_admin,
-    require_caller, require_domain_admin, required_name, resource, text,
+    collection, filtered, link, no_route, not_found, require_admin, require_caller, require_domain_admin,
+    required_name, resource, text,
 };
-use crate::call::{Answer, Call, Reply};
+use crate::call::{Answer, Call, Refusal, Reply};
 use crate::world::World;
 
 pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]) -> Answer {
@@ -84,10 +84,10 @@ fn domains(world: &mut World, call: &Call, method: &str, path: &[&str]) -> Answe
             let name = required_name(fields)?;
             if world.keystone.domains.values().any(|domain| domain.name == name) {
                 let text = format!(
-                    "Conflict occurred attempting to store domain - it is not permitted to have two domains \
-                     with the same name: {name}."
+                    "Conflict occurred attempting to store project - it is not permitted to have two projects \
+                     acting as domains with the same name: {name}."
                 );
-                return Err(crate::call::Refusal::new(409, "", text));
+                return Err(Refusal::new(409, "", text));
             }
             let domain = Domain {
                 name,
@@ -129,9 +129,8 @@ fn domains(world: &mut World, call: &Call, method: &str, path: &[&str]) -> Answe
                 .get(*id)
                 .ok_or_else(|| not_found("domain", id))?;
             if domain.enabled {
-                return Err(forbidden_action(
-                    "Cannot delete a domain that is enabled, please disable it first",
-                ));
+                let text = "Cannot delete a domain that is enabled, please disable it first.";
+                return Err(Refusal::new(403, "", text));
             }
             drop_domain(world, id);
             Ok(Reply::empty(204))
@@ -206,8 +205,13 @@ fn projects(world: &mut World, call: &Call, method: &str, path: &[&str]) -> Answ
                 return Err(not_found("domain", &domain_id));
             }
             let same = |project: &Project| project.name == name && project.domain_id == domain_id;
+            let id = world.hex_id();
             if world.keystone.projects.values().any(same) {
-                return Err(duplicate("project", &name, Some(&domain_id)));
+                let text = format!(
+                    "Conflict occurred attempting to store project - it is not permitted to have two projects \
+                     with either the same name or same id in the same domain: name is {name}, project id {id}."
+                );
+                return Err(Refusal::new(409, "", text));
             }
             let project = Project {
                 name,
@@ -215,7 +219,6 @@ fn projects(world: &mut World, call: &Call, method: &str, path: &[&str]) -> Answ
                 description: text(fields, "description").unwrap_or_default(),
                 enabled: flag(fields).unwrap_or(true),
             };
-            let id = world.hex_id();
             world.keystone.projects.insert(id.clone(), project);
             Ok(Reply::json(201, json!({"project": render(world, call, &id)})))
         }

@@ -1,8 +1,10 @@
 //! Roles and what they imply.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use super::model::Role;
+use super::model::{Role, Target};
 use super::{
     collection, duplicate, filtered, link, no_route, not_found, require_admin, require_caller, required_name,
     resource, text,
@@ -10,12 +12,42 @@ use super::{
 use crate::call::{Answer, Call, Reply};
 use crate::world::World;
 
-pub(super) fn render(world: &World, call: &Call, id: &str) -> Option<Value> {
+/// A role without its link, as it stands in other resources.
+pub(super) fn outline(world: &World, id: &str) -> Option<Value> {
     let role = world.keystone.roles.get(id)?;
+    let options = if role.is_immutable {
+        json!({"immutable": true})
+    } else {
+        json!({})
+    };
     Some(
         json!({"id": id, "name": role.name, "domain_id": null, "description": role.description,
-        "options": {"immutable": false}, "links": {"self": link(call, &format!("roles/{id}"))}}),
+        "options": options}),
     )
+}
+
+pub(super) fn render(world: &World, call: &Call, id: &str) -> Option<Value> {
+    let mut body = outline(world, id)?;
+    body["links"] = json!({"self": link(call, &format!("roles/{id}"))});
+    Some(body)
+}
+
+/// A role that goes takes with it the application credentials of those who had it on a project.
+fn drop_credentials(world: &mut World, role_id: &str) {
+    let grants = world
+        .keystone
+        .grants
+        .iter()
+        .filter(|grant| grant.role_id == role_id);
+    let holders: BTreeSet<(String, String)> = grants
+        .filter_map(|grant| match &grant.target {
+            Target::Project(project) => Some((grant.user_id.clone(), project.clone())),
+            _ => None,
+        })
+        .collect();
+    world.keystone.application_credentials.retain(|_, credential| {
+        !holders.contains(&(credential.user_id.clone(), credential.project_id.clone()))
+    });
 }
 
 pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]) -> Answer {
@@ -51,6 +83,7 @@ pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]
                 Role {
                     name,
                     description: text(fields, "description"),
+                    is_immutable: false,
                 },
             );
             Ok(Reply::json(201, json!({"role": render(world, call, &id)})))
@@ -75,6 +108,7 @@ pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]
                 .roles
                 .remove(*id)
                 .ok_or_else(|| not_found("role", id))?;
+            drop_credentials(world, id);
             world.keystone.grants.retain(|grant| grant.role_id != *id);
             world.keystone.implied.remove(*id);
             for implied in world.keystone.implied.values_mut() {

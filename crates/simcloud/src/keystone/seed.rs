@@ -8,6 +8,9 @@ use crate::world::World;
 /// Password of every seeded user.
 const PASSWORD: &str = "secret";
 
+/// Roles that `keystone-manage bootstrap` makes.
+const BOOTSTRAP_ROLES: [&str; 5] = ["admin", "manager", "member", "reader", "service"];
+
 /// Service type, name and URL.
 const SERVICES: [(&str, &str, &str); 8] = [
     ("identity", "keystone", "{base}/identity"),
@@ -27,13 +30,24 @@ pub fn seed(world: &mut World) {
     for (id, name) in [("default", "Default"), (magnum_domain.as_str(), "magnum")] {
         let domain = Domain {
             name: name.to_owned(),
-            description: String::new(),
+            description: if id == "default" {
+                "The default domain".to_owned()
+            } else {
+                String::new()
+            },
             enabled: true,
         };
         world.keystone.domains.insert(id.to_owned(), domain);
     }
-    let [admin, manager, member, reader, _service] =
-        ["admin", "manager", "member", "reader", "service"].map(|name| role(world, name));
+    let [admin, manager, member, reader, _service, _balancing] = [
+        "admin",
+        "manager",
+        "member",
+        "reader",
+        "service",
+        "load-balancer_member",
+    ]
+    .map(|name| role(world, name));
     for (prior, implied) in [(&admin, &manager), (&manager, &member), (&member, &reader)] {
         world
             .keystone
@@ -77,6 +91,7 @@ fn role(world: &mut World, name: &str) -> String {
         Role {
             name: name.to_owned(),
             description: None,
+            is_immutable: BOOTSTRAP_ROLES.contains(&name),
         },
     );
     id

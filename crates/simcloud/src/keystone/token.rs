@@ -2,12 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::directory::Standing;
+use super::directory::{Flaw, Standing};
 use super::model::{Scope, Target, Token};
-use super::{catalog, collection, link, no_route, not_found, project, require_caller, unauthorized};
+use super::{
+    catalog, collection, forbidden, link, no_route, not_found, project, require_caller, role, unauthorized,
+};
 use crate::call::{Answer, Call, Caller, Refusal, Reply};
 use crate::clock;
 use crate::world::World;
+
+/// True for a token whose trust does not carry it any more: Keystone answers its bearer with 403, not 401.
+pub(crate) fn is_of_broken_trust(world: &World, token_id: &str) -> bool {
+    let token = world.keystone.tokens.get(token_id);
+    token.is_some_and(|token| world.keystone.standing(token, world.now_ms).err() == Some(Flaw::Trust))
+}
 
 /// Who bears this token; `None` when it is not valid now.
 pub fn caller(world: &World, token_id: &str) -> Option<Caller> {
@@ -47,7 +55,7 @@ pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]
             let project = call.caller.project_id.as_deref();
             let own = link(call, "auth/catalog");
             let body = json!({"catalog": catalog::render(world, call, project),
-                "links": {"next": null, "self": own, "previous": null}});
+                "links": {"self": own}});
             Ok(Reply::json(200, body))
         }
         ("GET", ["projects"]) => {
@@ -90,7 +98,10 @@ pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]
             } else {
                 Vec::new()
             };
-            Ok(collection(call, "system", all))
+            Ok(Reply::json(
+                200,
+                json!({"system": all, "links": {"self": link(call, "auth/system")}}),
+            ))
         }
         _ => Err(no_route()),
     }
@@ -105,19 +116,36 @@ fn subject<'a>(world: &'a World, call: &Call) -> Result<(String, &'a Token), Ref
             .roles
             .iter()
             .any(|role| role == "admin" || role == "service");
-    let token = world
-        .keystone
-        .tokens
-        .get(&id)
-        .ok_or_else(|| not_found("token", &id))?;
+    if id.is_empty() {
+        return Err(Refusal::new(404, "", "No token in the request"));
+    }
+    let token = world.keystone.tokens.get(&id).ok_or_else(unrecognized)?;
     let same_user = token.user_id == call.caller.user_id;
     if !may && !same_user {
         return Err(super::forbidden_action("identity:validate_token"));
     }
-    if world.keystone.standing(token, world.now_ms).is_err() {
-        return Err(failed_to_validate());
+    match world.keystone.standing(token, world.now_ms) {
+        Ok(_) => Ok((id, token)),
+        Err(Flaw::Invalid) => Err(what_is_gone(world, token).unwrap_or_else(failed_to_validate)),
+        Err(Flaw::Baseless) => Err(not_found("token", &id)),
+        Err(Flaw::Trust) => Err(forbidden()),
     }
-    Ok((id, token))
+}
+
+/// 404 for what is no token of this Keystone.
+pub(super) fn unrecognized() -> Refusal {
+    Refusal::new(404, "", "Could not recognize Fernet token")
+}
+
+/// Tells of a user or trust that no longer exists: Keystone comes upon it before it finds the token invalid.
+fn what_is_gone(world: &World, token: &Token) -> Option<Refusal> {
+    if !world.keystone.users.contains_key(&token.user_id) {
+        return Some(not_found("user", &token.user_id));
+    }
+    match &token.scope {
+        Scope::Trust(id) if !world.keystone.trusts.contains_key(id) => Some(not_found("trust", id)),
+        _ => None,
+    }
 }
 
 fn failed_to_validate() -> Refusal {
@@ -174,6 +202,11 @@ pub(super) fn render(world: &World, call: &Call, token: &Token, with_catalog: bo
             let trust = keystone.trusts.get(id)?;
             body["OS-TRUST:trust"] = json!({"id": id, "impersonation": trust.impersonation,
                 "trustor_user": {"id": trust.trustor_user_id}, "trustee_user": {"id": trust.trustee_user_id}});
+            body["roles"] = standing
+                .roles
+                .iter()
+                .filter_map(|role| role::outline(world, role))
+                .collect();
         }
         _ => {}
     }

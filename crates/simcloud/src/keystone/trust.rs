@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::model::{Scope, Target, Trust};
 use super::{
     collection, forbidden, forbidden_action, link, missing, no_route, not_found, require_admin,
-    require_caller, resource, role, text, token,
+    require_caller, resource, role, text, token, wrong_method,
 };
 use crate::call::{Answer, Call, Refusal, Reply};
 use crate::clock;
@@ -67,6 +67,7 @@ pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]
             let body = body.ok_or_else(|| not_found("role", role_id))?;
             Ok(Reply::json(200, json!({"role": body})))
         }
+        (_, [] | [_]) => Err(wrong_method()),
         _ => Err(no_route()),
     }
 }
@@ -199,7 +200,7 @@ fn roles(world: &World, wanted: &[Value]) -> Result<Vec<String>, Refusal> {
             (None, Some(name)) => world
                 .keystone
                 .role_named(name)
-                .ok_or_else(|| not_found("role", name)),
+                .ok_or_else(|| Refusal::new(404, "", format!("Role {name} is not defined"))),
             (None, None) => Err(missing("name")),
         })
         .collect()

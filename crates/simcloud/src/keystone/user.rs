@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::model::User;
 use super::{
     collection, duplicate, filtered, forbidden_action, link, missing, no_route, not_found, project,
-    require_caller, require_domain_admin, required_name, resource, text, unauthorized,
+    require_caller, require_domain_admin, required_name, resource, text, unauthorized, wrong_method,
 };
 use crate::call::{Answer, Call, Refusal, Reply};
 use crate::secret::Secret;
@@ -52,6 +52,7 @@ pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]
             domain_of(world, call, id)?;
             Ok(collection(call, "groups", Vec::new()))
         }
+        (_, [] | [_]) => Err(wrong_method()),
         _ => Err(no_route()),
     }
 }
@@ -176,7 +177,11 @@ fn update(world: &mut World, call: &Call, id: &str) -> Answer {
     if disabled || new_password {
         world.keystone.revoke_tokens(id);
     }
-    Ok(Reply::json(200, json!({"user": render(world, call, id)})))
+    let mut body = render(world, call, id).unwrap_or_default();
+    if let Some(user) = world.keystone.users.get(id) {
+        body["extra"] = json!(user.extra);
+    }
+    Ok(Reply::json(200, json!({"user": body})))
 }
 
 /// A user changes its own password, proving that it knows the old one.

@@ -181,6 +181,7 @@ const READ_ONLY: &[&str] = &[
     "router_id",
     "routes",
     "ip_allocation",
+    "tags",
 ];
 
 /// The attributes of a PUT body.

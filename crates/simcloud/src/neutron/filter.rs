@@ -106,6 +106,15 @@ fn equals(value: &Value, text: &str) -> bool {
     }
 }
 
+/// Which pages link to the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PreviousLink {
+    /// All but the last one going backwards, as in Neutron.
+    Always,
+    /// Those that follow a marker, as in Octavia.
+    AfterMarker,
+}
+
 /// Filters, sorts, cuts and trims objects given in the order of creation.
 ///
 /// `collection_path` is the path of the collection below the host, for the `next` link.
@@ -114,6 +123,7 @@ pub(crate) fn list(
     call: &Call,
     plural: &str,
     collection_path: &str,
+    previous: PreviousLink,
     objects: impl Iterator<Item = Value>,
 ) -> Result<Reply, Refusal> {
     let mut objects: Vec<Value> = objects.filter(|object| matches(call, object)).collect();
@@ -154,7 +164,11 @@ pub(crate) fn list(
         if let (true, Some(last)) = (is_full || reverse, objects.last()) {
             links.push(json!({"rel": "next", "href": link(call, collection_path, last, false)}));
         }
-        if let (true, Some(first)) = (is_full || !reverse, objects.first()) {
+        let has_previous = match previous {
+            PreviousLink::Always => is_full || !reverse,
+            PreviousLink::AfterMarker => call.query("marker").is_some(),
+        };
+        if let (true, Some(first)) = (has_previous, objects.first()) {
             links.push(json!({"rel": "previous", "href": link(call, collection_path, first, true)}));
         }
     } else if reverse {

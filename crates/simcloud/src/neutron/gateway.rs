@@ -88,7 +88,9 @@ pub(super) fn set(
         port.fixed_ips.clone_from(&fixed_ips);
         port.profile = json!({});
     }
+    let now_ms = world.now_ms;
     if let Some(router) = world.neutron.routers.get_mut(router_id) {
+        router.common.touch(now_ms);
         router.external_gateway = Some(ExternalGateway {
             network_id: network_id.to_owned(),
             enable_snat: enable_snat

@@ -127,7 +127,6 @@ impl Kind {
                 "provider:network_type",
                 "provider:physical_network",
                 "provider:segmentation_id",
-                "tags",
             ],
             Self::Subnet => &[
                 "name",
@@ -148,7 +147,6 @@ impl Kind {
                 "ipv6_ra_mode",
                 "ipv6_address_mode",
                 "segment_id",
-                "tags",
             ],
             Self::Router => &[
                 "name",
@@ -161,7 +159,6 @@ impl Kind {
                 "availability_zone_hints",
                 "flavor_id",
                 "enable_ndp_proxy",
-                "tags",
             ],
             Self::Port => &[
                 "name",
@@ -187,7 +184,7 @@ impl Kind {
                 "hints",
                 "tags",
             ],
-            Self::SecurityGroup => &["name", "description", "stateful", "tags"],
+            Self::SecurityGroup => &["name", "description", "stateful"],
             Self::SecurityGroupRule => &[
                 "security_group_id",
                 "direction",
@@ -211,7 +208,6 @@ impl Kind {
                 "dns_domain",
                 "qos_policy_id",
                 "distributed",
-                "tags",
             ],
         }
     }

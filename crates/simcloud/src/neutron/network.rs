@@ -297,7 +297,13 @@ pub(super) fn ip_availability(world: &World, call: &Call, rest: &[&str]) -> Answ
     match rest {
         [] => {
             let objects = neutron.networks.values().filter(|_| is_admin).map(show);
-            filter::list(call, "network_ip_availabilities", "", objects)
+            filter::list(
+                call,
+                "network_ip_availabilities",
+                "",
+                filter::PreviousLink::Always,
+                objects,
+            )
         }
         [id] => {
             let network = neutron

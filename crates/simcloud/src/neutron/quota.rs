@@ -89,6 +89,20 @@ pub(super) fn check(world: &World, project: &str, kind: Kind, more: usize) -> Re
     Err(Refusal::new(409, "OverQuota", message))
 }
 
+/// A limit cannot go below what is in use, unless by force.
+fn check_lowered(world: &World, project: &str, limits: &[(&String, i64)]) -> Result<(), Refusal> {
+    for (name, limit) in limits {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.singular() == *name);
+        let used = kind.map_or(0, |kind| world.neutron.used(project, kind));
+        if usize::try_from(*limit).is_ok_and(|limit| limit < used) {
+            return Err(bad_request(format!(
+                "Quota limit {limit} for {name} must be greater than or equal to already used {used}"
+            )));
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn handle(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
     let caller = &call.caller;
     if let Some(project) = rest
@@ -168,6 +182,9 @@ pub(super) fn handle(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
                         ))
                     })?;
                 limits.push((name, limit));
+            }
+            if wanted.get("force") != Some(&json!(true)) {
+                check_lowered(world, project, &limits)?;
             }
             for (name, limit) in limits {
                 set_quota(world, project, name, limit);

@@ -32,6 +32,8 @@ pub struct SecurityGroupRule {
     pub common: Common,
     /// Group that it belongs to.
     pub security_group_id: String,
+    /// True for those that Neutron gives each group; they have no description at all.
+    pub is_made_with_group: bool,
     /// Which way.
     pub direction: Direction,
     /// `IPv4` or `IPv6`.
@@ -111,6 +113,7 @@ impl SecurityGroupRule {
             port_range_max: None,
             remote_ip_prefix: None,
             remote_group_id: None,
+            is_made_with_group: true,
         }
     }
 
@@ -119,7 +122,7 @@ impl SecurityGroupRule {
         let mut map = self.common.render();
         map.remove("name");
         map.remove("tags");
-        if self.common.description.is_empty() {
+        if self.is_made_with_group {
             map.insert("description".into(), Value::Null);
         }
         merged(
@@ -211,6 +214,7 @@ pub(super) fn create(
     }
     let mut rule = SecurityGroupRule::open(world, project, group_id, direction, ethertype);
     rule.common.description = attrs.owned("description")?.unwrap_or_default();
+    rule.is_made_with_group = false;
     rule.protocol = protocol;
     rule.port_range_min = port_range_min;
     rule.port_range_max = port_range_max;

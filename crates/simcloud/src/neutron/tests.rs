@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{call::Caller, world::Pace};
 
+mod recorded;
+
 fn world() -> World {
     let mut world = World::new(7, Pace::default(), 1_700_000_000_000, false);
     seed(&mut world, "203.0.113.0/28");

@@ -9,12 +9,13 @@ use crate::call::{Answer, Call, Refusal, Reply};
 use crate::world::World;
 
 pub(super) fn handle(world: &mut World, call: &Call, id: &str) -> Answer {
-    let unknown = || refuse(400, "There is no such action");
     let actions = call
         .body
         .as_object()
         .ok_or_else(|| refuse(400, "Malformed request body"))?;
-    let (action, argument) = actions.iter().next().ok_or_else(unknown)?;
+    let first = actions.iter().next();
+    let (action, argument) = first.ok_or_else(|| refuse(400, "There is no such action: "))?;
+    let unknown = || refuse(400, format!("There is no such action: {action}"));
     find(world, call, id)?;
     require_member(call, &format!("servers:{action}"))?;
     match action.as_str() {

@@ -84,6 +84,10 @@ fn attach_volume(world: &mut World, call: &Call, id: &str) -> Answer {
     if cinder::status(world, volume_id).is_none() {
         return Err(refuse(404, format!("Volume {volume_id} could not be found.")));
     }
+    if server.volumes.iter().any(|volume| volume.id == volume_id) {
+        let text = format!("Invalid volume: volume {volume_id} is already attached to instances: {id}");
+        return Err(refuse(400, text));
+    }
     let project = if call.caller.is_admin {
         String::new()
     } else {

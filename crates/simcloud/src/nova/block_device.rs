@@ -72,16 +72,15 @@ pub(super) fn parse(server: &Value) -> Result<Disks, Refusal> {
         };
         let needs_size = !matches!(source, Source::Volume(_));
         if needs_size && size_gib.is_none_or(|size| size == 0) {
-            let kind = if source == Source::Blank {
-                "Blank volumes"
-            } else {
-                "Images"
-            };
-            let text = format!(
-                "{kind} (source: '{}', dest: 'volume') need to have non-zero size",
-                mapping["source_type"].as_str().unwrap_or_default()
-            );
-            return Err(invalid_mapping(&text));
+            return Err(match source {
+                Source::Blank => invalid_mapping(
+                    "Blank volumes (source: 'blank', dest: 'volume') need to have non-zero size",
+                ),
+                _ => refuse(
+                    400,
+                    "Images with destination_type 'volume' need to have a non-zero size specified",
+                ),
+            });
         }
         disks.volumes.push(Device {
             source,
@@ -94,7 +93,7 @@ pub(super) fn parse(server: &Value) -> Result<Disks, Refusal> {
     }
     match (boots, given_image) {
         (0, Some(image)) => disks.image_id = Some(image),
-        (0, None) if disks.volumes.is_empty() => return Err(refuse(400, "Invalid imageRef provided.")),
+        (0, None) if disks.volumes.is_empty() => return Err(refuse(400, "Missing imageRef attribute")),
         (1, _) => {}
         _ => {
             let text =

@@ -117,7 +117,7 @@ fn plug(world: &mut World, call: &Call, plan: &Plan, server_id: &str, nic: &Nic)
             neutron::bind_port(world, port, server_id, project).map_err(|refusal| {
                 match refusal.kind.as_str() {
                     "PortInUse" => refuse(409, refusal.message),
-                    _ => refuse(400, format!("Port {port} could not be found.")),
+                    _ => refuse(400, format!("Port id {port} could not be found.")),
                 }
             })
         }

@@ -58,12 +58,15 @@ pub(super) fn plan(world: &World, call: &Call) -> Result<Plan, Refusal> {
         Value::Number(id) => id.to_string(),
         _ => return Err(refuse(400, "'flavorRef' is a required property")),
     };
+    check_fields(call, fields)?;
     let disks = block_device::parse(fields)?;
     let flavor = flavor::visible(world, call, &flavor_id);
     let flavor = flavor
         .ok_or_else(|| refuse(400, format!("Flavor {flavor_id} could not be found.")))?
         .clone();
     check_disks(world, call, &disks, &flavor)?;
+    let metadata = metadata::parse(&fields["metadata"])?;
+    quota::check_metadata(world, call.project(), metadata.len())?;
     let key = match fields["key_name"].as_str() {
         None => None,
         Some(name) => {
@@ -94,12 +97,6 @@ pub(super) fn plan(world: &World, call: &Call) -> Result<Plan, Refusal> {
     }
     let tags = match &fields["tags"] {
         Value::Null => BTreeSet::new(),
-        _ if version(call) < 52 => {
-            return Err(refuse(
-                400,
-                "Additional properties are not allowed ('tags' was unexpected)",
-            ));
-        }
         tags => metadata::parse_tags(tags)?,
     };
     Ok(Plan {
@@ -111,7 +108,7 @@ pub(super) fn plan(world: &World, call: &Call) -> Result<Plan, Refusal> {
         disks,
         key,
         user_data: user_data(&fields["user_data"])?,
-        metadata: metadata::parse(&fields["metadata"])?,
+        metadata,
         tags,
         security_groups: security_groups(&fields["security_groups"])?,
         config_drive: matches!(&fields["config_drive"], Value::Bool(true))
@@ -121,6 +118,62 @@ pub(super) fn plan(world: &World, call: &Call) -> Result<Plan, Refusal> {
         group_id,
         count: count(fields)?,
     })
+}
+
+/// Nova's schema knows every member; what else there is, it refuses.
+fn check_fields(call: &Call, fields: &Value) -> Result<(), Refusal> {
+    const ALWAYS: [&str; 19] = [
+        "name",
+        "imageRef",
+        "flavorRef",
+        "adminPass",
+        "metadata",
+        "networks",
+        "OS-DCF:diskConfig",
+        "accessIPv4",
+        "accessIPv6",
+        "availability_zone",
+        "block_device_mapping",
+        "block_device_mapping_v2",
+        "config_drive",
+        "key_name",
+        "min_count",
+        "max_count",
+        "return_reservation_id",
+        "security_groups",
+        "user_data",
+    ];
+    const SINCE: [(u32, &str); 6] = [
+        (19, "description"),
+        (52, "tags"),
+        (63, "trusted_image_certificates"),
+        (74, "host"),
+        (74, "hypervisor_hostname"),
+        (90, "hostname"),
+    ];
+    let minor = version(call);
+    let is_known = |name: &str| {
+        ALWAYS.contains(&name)
+            || SINCE.iter().any(|(since, new)| minor >= *since && *new == name)
+            // The files to put into a server went with microversion 2.57.
+            || (name == "personality" && minor < 57)
+    };
+    let names = fields.as_object().into_iter().flat_map(|members| members.keys());
+    if let Some(unknown) = names.into_iter().find(|name| !is_known(name)) {
+        let text = format!("Additional properties are not allowed ('{unknown}' was unexpected)");
+        return Err(refuse(400, text));
+    }
+    let image = fields["imageRef"].as_str().filter(|image| !image.is_empty());
+    match image {
+        Some(image) if uuid::Uuid::parse_str(image).is_err() => {
+            let text = format!(
+                "Invalid input for field/attribute imageRef. Value: {image}. '{image}' is not valid under any of \
+                 the given schemas"
+            );
+            Err(refuse(400, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn count(fields: &Value) -> Result<u64, Refusal> {
@@ -182,7 +235,12 @@ fn user_data(value: &Value) -> Result<Option<String>, Refusal> {
     let packed: String = text.split_whitespace().collect();
     match STANDARD.decode(&packed) {
         Ok(_) => Ok(Some(packed)),
-        Err(_) => Err(refuse(400, "User data needs to be valid base 64.")),
+        Err(_) => {
+            let text = format!(
+                "Invalid input for field/attribute user_data. Value: {text}. '{text}' is not a 'base64'"
+            );
+            Err(refuse(400, text))
+        }
     }
 }
 
@@ -221,13 +279,16 @@ fn check_disks(world: &World, call: &Call, disks: &Disks, flavor: &Flavor) -> Re
         }
     }
     for device in &disks.volumes {
-        if let Source::Volume(id) = &device.source
-            && cinder::status(world, id).is_none_or(|status| status != "available")
-        {
-            return Err(refuse(
-                400,
-                format!("Block Device Mapping is Invalid: failed to get volume {id}."),
-            ));
+        let Source::Volume(id) = &device.source else {
+            continue;
+        };
+        match cinder::status(world, id) {
+            None => return Err(refuse(400, format!("Volume {id} could not be found."))),
+            Some(status) if status != "available" => {
+                let text = format!("Block Device Mapping is Invalid: failed to get volume {id}.");
+                return Err(refuse(400, text));
+            }
+            Some(_) => {}
         }
     }
     Ok(())

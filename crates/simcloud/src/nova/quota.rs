@@ -43,7 +43,9 @@ fn checked(limits: &Map<String, Value>) -> Result<Vec<(String, i64)>, String> {
     let mut good = Vec::new();
     for (resource, limit) in limits {
         if !DEFAULTS.iter().any(|(known, _)| known == resource) {
-            return Err(format!("no resource {resource}"));
+            return Err(format!(
+                "Additional properties are not allowed ('{resource}' was unexpected)"
+            ));
         }
         let limit = limit.as_i64().filter(|limit| *limit >= -1);
         good.push((
@@ -154,6 +156,37 @@ pub(super) fn check_simple(
     }
 }
 
+/// Checks the number of metadata items of one server.
+pub(super) fn check_metadata(world: &World, project: &str, items: usize) -> Result<(), Refusal> {
+    let limit = limit(world, project, "metadata_items");
+    if limit >= 0 && i64::try_from(items).unwrap_or(i64::MAX) > limit {
+        let text = format!("Maximum number of metadata items exceeds {limit}");
+        return Err(refuse(403, text));
+    }
+    Ok(())
+}
+
+/// A limit cannot go below what is in use, unless by force.
+fn check_lowered(world: &World, project: &str, limits: &[(String, i64)]) -> Result<(), Refusal> {
+    let [instances, cores, ram] = used(world, project);
+    for (resource, limit) in limits {
+        let used = match resource.as_str() {
+            "instances" => instances,
+            "cores" => cores,
+            "ram" => ram,
+            _ => 0,
+        };
+        if *limit >= 0 && *limit < used {
+            let text = format!(
+                "Quota limit {limit} for {resource} must be greater than or equal to already used and reserved \
+                 {used}."
+            );
+            return Err(refuse(400, text));
+        }
+    }
+    Ok(())
+}
+
 /// GET /limits.
 pub(super) fn limits(world: &World, call: &Call) -> Reply {
     let asked = call.query("tenant_id").filter(|_| call.caller.is_admin);
@@ -221,8 +254,11 @@ pub(super) fn handle(world: &mut World, call: &Call, method: &str, path: &[&str]
                 .as_object()
                 .cloned()
                 .unwrap_or_default();
-            limits.remove("force");
+            let is_forced = limits.remove("force").is_some_and(|force| force == true);
             let limits = checked(&limits).map_err(|text| refuse(400, text))?;
+            if !is_forced {
+                check_lowered(world, project, &limits)?;
+            }
             world
                 .nova
                 .quotas

@@ -1,5 +1,7 @@
 //! Servers: reading, renaming, deleting.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::model::{Server, State, Task};
@@ -233,11 +235,7 @@ fn render(world: &World, call: &Call, id: &str, server: &Server, addresses: Valu
             false => json!({"id": volume.id}),
         })
         .collect();
-    let groups: Vec<Value> = server
-        .security_groups
-        .iter()
-        .map(|name| json!({"name": name}))
-        .collect();
+    let groups = security_groups(world, id);
     let mut body = json!({
         "id": id, "name": server.name, "status": server.status(), "tenant_id": server.project_id,
         "user_id": server.user_id, "metadata": server.metadata, "hostId": host_id(server), "image": image,
@@ -251,8 +249,7 @@ fn render(world: &World, call: &Call, id: &str, server: &Server, addresses: Valu
         "OS-EXT-STS:vm_state": vm_state(server), "OS-EXT-STS:power_state": power_state,
         "os-extended-volumes:volumes_attached": volumes,
     });
-    // Servers whose build did not get so far as networking show no security groups.
-    if server.state != State::Building || !groups.is_empty() {
+    if !groups.is_empty() {
         body["security_groups"] = json!(groups);
     }
     match (server.status(), &server.fault) {
@@ -306,6 +303,16 @@ fn render(world: &World, call: &Call, id: &str, server: &Server, addresses: Valu
     body
 }
 
+/// Names of the groups that the server's ports are in; a server without ports is in none.
+fn security_groups(world: &World, id: &str) -> Vec<Value> {
+    let ports = neutron::compute::ports_of(&world.neutron, id);
+    let ids: BTreeSet<&String> = ports.flat_map(|port| &port.security_groups).collect();
+    let groups = ids
+        .into_iter()
+        .filter_map(|id| world.neutron.security_groups.get(id));
+    groups.map(|group| json!({"name": group.common.name})).collect()
+}
+
 fn flavor(call: &Call, server: &Server, minor: u32) -> Value {
     let flavor = &server.flavor;
     if minor >= 47 {
@@ -319,7 +326,9 @@ fn flavor(call: &Call, server: &Server, minor: u32) -> Value {
 /// Stands for the SHA-224 of project and host: the same for two servers of a project on one host, and telling
 /// nothing else.
 fn host_id(server: &Server) -> String {
-    if server.state == State::Building && !server.is_prepared {
+    let never_on_a_host =
+        matches!(server.state, State::Building | State::Error) && server.launched_ms.is_none();
+    if never_on_a_host && !server.is_prepared {
         return String::new();
     }
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;

@@ -94,6 +94,9 @@ fn create(world: &mut World, call: &Call) -> Answer {
         Some("soft-affinity" | "soft-anti-affinity") => version(call) >= 15,
         _ => false,
     };
+    if policy.is_null() {
+        return Err(refuse(400, format!("'{field}' is a required property")));
+    }
     let policy = policy.as_str().filter(|_| known).ok_or_else(|| invalid(field))?;
     let own = world
         .nova

@@ -107,6 +107,7 @@ impl Common {
             "name": self.name,
             "description": self.description,
             "project_id": self.project_id,
+            "tenant_id": self.project_id,
             "tags": self.tags,
             "admin_state_up": self.admin_state_up,
             "provisioning_status": self.provisioning_status,

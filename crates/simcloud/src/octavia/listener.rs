@@ -108,13 +108,24 @@ impl Listener {
                 "client_authentication": "NONE",
                 "client_crl_container_ref": null,
                 "tls_ciphers": null,
-                "tls_versions": [],
-                "alpn_protocols": [],
+                "tls_versions": null,
+                "alpn_protocols": null,
                 "hsts_max_age": null,
                 "hsts_include_subdomains": false,
                 "hsts_preload": false,
             }),
         )
+    }
+}
+
+impl Listener {
+    /// As the answer to the create of its load balancer shows it.
+    pub(super) fn render_nested(&self) -> Value {
+        let mut shown = self.render();
+        if let Some(map) = shown.as_object_mut() {
+            map.remove("loadbalancers");
+        }
+        shown
     }
 }
 
@@ -163,7 +174,7 @@ fn check_cidrs(attrs: Attrs<'_>) -> Result<Option<Vec<String>>, Refusal> {
         if address.parse::<std::net::IpAddr>().is_err() || length.parse::<u8>().is_err() {
             return Err(body::bad_value(
                 "allowed_cidrs",
-                &json!(cidr),
+                &json!(format!("['{cidr}']")),
                 "Value should be IPv4 or IPv6 CIDR format",
             ));
         }
@@ -178,9 +189,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answer {
         .chain(["loadbalancer_id", "project_id", "tenant_id"])
         .collect();
     let attrs = body::of(call, Kind::Listener, &allowed)?;
-    let load_balancer_id = attrs
-        .text("loadbalancer_id")?
-        .ok_or_else(|| body::missing("loadbalancer_id"))?;
+    let load_balancer_id = attrs.required_uuid("loadbalancer_id")?;
     owned(world, call, Kind::LoadBalancer, load_balancer_id)?;
     let project = world
         .octavia
@@ -200,7 +209,7 @@ fn create_claimed(
     load_balancer_id: &str,
     project: &str,
 ) -> Result<String, Refusal> {
-    tree::claim_child(world, load_balancer_id, attrs.text("default_pool_id")?, None)?;
+    tree::claim_child(world, load_balancer_id, attrs.uuid("default_pool_id")?, None)?;
     let default_pool = match body::nested_one(attrs, "default_pool")? {
         Some(pool) => {
             quota::check(world, project, Kind::Pool, 1)?;
@@ -230,12 +239,13 @@ pub(super) fn create_in(
         }
     };
     let mut siblings = world.octavia.listeners_of(load_balancer_id).into_iter();
-    if siblings.any(|other| {
+    let taken = siblings.find(|other| {
         other.protocol_port == protocol_port && transport(&other.protocol) == transport(protocol)
-    }) {
+    });
+    if let Some(other) = taken {
         let message = format!(
-            "Another Listener on this Load Balancer is already using protocol {protocol} and protocol_port \
-             {protocol_port}"
+            "Another Listener on this Load Balancer is already using protocol {} and protocol_port {protocol_port}",
+            other.protocol
         );
         return Err(Refusal::new(409, "DuplicateListenerEntry", message));
     }
@@ -248,7 +258,7 @@ pub(super) fn create_in(
     }
     if protocol == "TERMINATED_HTTPS" && !attrs.is_set("default_tls_container_ref") {
         return Err(invalid(
-            "An SNI or default certificate container reference must be provided.",
+            "An SNI or default certificate container reference must be provided for TERMINATED_HTTPS protocol listeners.",
         ));
     }
     let timeout = |key: &str, default: i64| {

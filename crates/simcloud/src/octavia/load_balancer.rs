@@ -75,7 +75,7 @@ impl LoadBalancer {
         let pools = octavia.pools_of(&self.common.id);
         let (listeners, pools): (Value, Value) = if is_full {
             (
-                listeners.into_iter().map(Listener::render).collect(),
+                listeners.into_iter().map(Listener::render_nested).collect(),
                 pools.into_iter().map(|pool| pool.render(octavia, true)).collect(),
             )
         } else {

@@ -181,7 +181,7 @@ pub(super) fn create_in(
     body::check_known(attrs, Kind::Member, ATTRIBUTES)?;
     let address = address(attrs, "address")?.ok_or_else(|| body::missing("address"))?;
     let protocol_port = body::required_port(attrs)?;
-    let subnet_id = attrs.owned("subnet_id")?;
+    let subnet_id = attrs.uuid("subnet_id")?.map(str::to_owned);
     if let Some(subnet) = subnet_id
         .as_ref()
         .filter(|id| !world.neutron.subnets.contains_key(*id))

@@ -102,7 +102,7 @@ impl HealthMonitor {
         }
         if let Some(path) = attrs.owned("url_path")? {
             if !path.starts_with('/') {
-                let reason = "Parameter url_path must be an absolute path";
+                let reason = "Value must be a valid URL Path string";
                 return Err(body::bad_value("url_path", &json!(path), reason));
             }
             self.url_path = Some(path);
@@ -125,7 +125,7 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answer {
         .chain(["pool_id", "project_id", "tenant_id"])
         .collect();
     let attrs = body::of(call, Kind::HealthMonitor, &allowed)?;
-    let pool_id = attrs.text("pool_id")?.ok_or_else(|| body::missing("pool_id"))?;
+    let pool_id = attrs.required_uuid("pool_id")?;
     owned(world, call, Kind::Pool, pool_id)?;
     let Some((load_balancer_id, project)) = world
         .octavia

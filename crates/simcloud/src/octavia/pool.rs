@@ -84,11 +84,14 @@ impl Pool {
                 "members".into(),
                 members.into_iter().map(Member::render).collect(),
             );
-            map.insert(
-                "healthmonitor".into(),
-                monitor.map(|monitor| monitor.render(false)).into(),
-            );
+            if let Some(monitor) = monitor {
+                map.insert("healthmonitor".into(), monitor.render(false));
+            }
         } else {
+            if let Some(monitor) = monitor {
+                map.insert("healthmonitor_id".into(), json!(monitor.common.id));
+            }
+            map.insert("loadbalancers".into(), id_list([self.load_balancer_id.as_str()]));
             map.insert(
                 "members".into(),
                 id_list(members.iter().map(|member| member.common.id.as_str())),
@@ -97,19 +100,19 @@ impl Pool {
         merged(
             map,
             json!({
-                "healthmonitor_id": monitor.map(|monitor| &monitor.common.id),
+
                 "protocol": self.protocol,
                 "lb_algorithm": self.lb_algorithm,
                 "session_persistence": self.session_persistence,
-                "loadbalancers": id_list([self.load_balancer_id.as_str()]),
+
                 "listeners": id_list(listeners.iter().map(|listener| listener.common.id.as_str())),
                 "tls_enabled": self.tls_enabled,
                 "tls_container_ref": null,
                 "ca_tls_container_ref": null,
                 "crl_container_ref": null,
                 "tls_ciphers": null,
-                "tls_versions": [],
-                "alpn_protocols": [],
+                "tls_versions": null,
+                "alpn_protocols": null,
             }),
         )
     }
@@ -144,13 +147,13 @@ fn persistence(attrs: Attrs<'_>) -> Result<Option<SessionPersistence>, Refusal> 
     match (kind.as_str(), &cookie_name) {
         ("APP_COOKIE", None) => {
             return Err(invalid(
-                "Cookie_name must be specified when using session persistence type APP_COOKIE.",
+                "Field \"cookie_name\" must be specified when using the \"APP_COOKIE\" session persistence type.",
             ));
         }
         ("HTTP_COOKIE" | "SOURCE_IP", Some(_)) => {
-            return Err(invalid(format!(
-                "Cookie_name can not be set when using session persistence type {kind}."
-            )));
+            return Err(invalid(
+                "Field \"cookie_name\" can only be specified with session persistence of type \"APP_COOKIE\".",
+            ));
         }
         _ => {}
     }
@@ -169,8 +172,8 @@ pub(super) fn create(world: &mut World, call: &Call) -> Answer {
         .chain(["loadbalancer_id", "listener_id", "project_id", "tenant_id"])
         .collect();
     let attrs = body::of(call, Kind::Pool, &allowed)?;
-    let listener_id = attrs.text("listener_id")?;
-    let load_balancer_id = match (attrs.text("loadbalancer_id")?, listener_id) {
+    let listener_id = attrs.uuid("listener_id")?;
+    let load_balancer_id = match (attrs.uuid("loadbalancer_id")?, listener_id) {
         (Some(id), _) => id.to_owned(),
         (None, Some(id)) => world
             .octavia

@@ -57,7 +57,7 @@ pub(super) fn check(world: &World, project: &str, kind: Kind, more: usize) -> Re
     Err(Refusal::new(403, "QuotaException", message))
 }
 
-fn render(limits: Option<&BTreeMap<String, i64>>) -> Value {
+fn render(limits: Option<&BTreeMap<String, i64>>, project: Option<&str>) -> Value {
     let mut quota: BTreeMap<&str, i64> = RESOURCES
         .iter()
         .map(|name| {
@@ -74,13 +74,18 @@ fn render(limits: Option<&BTreeMap<String, i64>>) -> Value {
     ] {
         quota.insert(old, quota.get(name).copied().unwrap_or(-1));
     }
-    json!(quota)
+    let mut quota = json!(quota);
+    if let Some(project) = project {
+        quota["project_id"] = json!(project);
+        quota["tenant_id"] = json!(project);
+    }
+    quota
 }
 
 pub(super) fn handle(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
     let is_admin = call.caller.is_admin;
     if let (Some(project), false) = (rest.first(), is_admin) {
-        let is_own = call.caller.project_id.as_deref() == Some(*project) || *project == "defaults";
+        let is_own = call.caller.project_id.as_deref() == Some(*project);
         if !is_own || call.method != "GET" {
             return Err(forbidden());
         }
@@ -91,16 +96,15 @@ pub(super) fn handle(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
             let shown: Vec<Value> = quotas
                 .iter()
                 .filter(|(project, _)| is_admin || call.caller.project_id.as_ref() == Some(*project))
-                .map(|(project, limits)| {
-                    let mut quota = render(Some(limits));
-                    quota["project_id"] = json!(project);
-                    quota
-                })
+                .map(|(project, limits)| render(Some(limits), Some(project)))
                 .collect();
             Ok(Reply::json(200, json!({"quotas": shown, "quotas_links": []})))
         }
-        ("GET", ["defaults"] | [_, "default"]) => Ok(Reply::json(200, json!({"quota": render(None)}))),
-        ("GET", [project]) => Ok(Reply::json(200, json!({"quota": render(quotas.get(*project))}))),
+        ("GET", ["defaults"] | [_, "default"]) => Ok(Reply::json(200, json!({"quota": render(None, None)}))),
+        ("GET", [project]) => Ok(Reply::json(
+            200,
+            json!({"quota": render(quotas.get(*project), Some(project))}),
+        )),
         ("PUT", [project]) => {
             let wanted = call.body["quota"]
                 .as_object()
@@ -126,7 +130,10 @@ pub(super) fn handle(world: &mut World, call: &Call, rest: &[&str]) -> Answer {
                 };
             }
             quotas.insert((*project).to_owned(), limits);
-            Ok(Reply::json(202, json!({"quota": render(quotas.get(*project))})))
+            Ok(Reply::json(
+                202,
+                json!({"quota": render(quotas.get(*project), Some(project))}),
+            ))
         }
         ("DELETE", [project]) => {
             quotas.remove(*project);

@@ -100,7 +100,7 @@ pub(super) fn settle(world: &mut World) {
         if is_deleted {
             drop_tree(world, &id);
         } else {
-            finish(&mut world.octavia, &id);
+            finish(&mut world.octavia, &id, now_ms);
         }
     }
 }
@@ -158,7 +158,7 @@ fn copy(from: &Octavia, to: &mut Octavia, kind: Kind, id: &str) {
     }
 }
 
-fn finish(octavia: &mut Octavia, load_balancer_id: &str) {
+fn finish(octavia: &mut Octavia, load_balancer_id: &str, now_ms: i64) {
     let tree = members_of_tree(octavia, load_balancer_id);
     let (gone, kept): (Vec<_>, Vec<_>) = tree.into_iter().partition(|(kind, id)| {
         octavia
@@ -178,8 +178,12 @@ fn finish(octavia: &mut Octavia, load_balancer_id: &str) {
         let Some(common) = octavia.common_mut(*kind, id) else {
             continue;
         };
-        if common.provisioning_status != Provisioning::Error {
+        if !matches!(
+            common.provisioning_status,
+            Provisioning::Error | Provisioning::Active
+        ) {
             common.provisioning_status = Provisioning::Active;
+            common.updated_ms = Some(now_ms);
         }
         let status = match (common.admin_state_up, *kind) {
             (false, _) => "OFFLINE",

@@ -56,11 +56,11 @@ pub(super) fn allocate(
         })?),
         None => None,
     };
-    let subnet_id = attrs.text("vip_subnet_id")?;
-    if let Some(port_id) = attrs.text("vip_port_id")? {
+    let subnet_id = attrs.uuid("vip_subnet_id")?;
+    if let Some(port_id) = attrs.uuid("vip_port_id")? {
         return of_port(world, call, port_id, subnet_id, address);
     }
-    let network_id = match (attrs.text("vip_network_id")?, subnet_id) {
+    let network_id = match (attrs.uuid("vip_network_id")?, subnet_id) {
         (Some(network), _) => {
             if !may_see(world, call, Kind::Network, network) {
                 return Err(not_found("Network", network));
@@ -108,7 +108,8 @@ pub(super) fn allocate(
     } else {
         vec![Value::Object(fixed)]
     };
-    let port = compute::create_vip_port(world, &network_id, load_balancer_id, project, &wanted)?;
+    let port = compute::create_vip_port(world, &network_id, load_balancer_id, project, &wanted)
+        .map_err(|refusal| refused_by_networking(&refusal, subnet_id.is_some()))?;
     let Some(FixedIp {
         subnet_id,
         ip_address,
@@ -123,6 +124,28 @@ pub(super) fn allocate(
         address: ip_address,
         owns_port: true,
     })
+}
+
+/// What becomes of a refusal by Neutron.
+fn refused_by_networking(refusal: &Refusal, has_subnet: bool) -> Refusal {
+    match refusal.status {
+        409 if !has_subnet && refusal.kind == "IpAddressGenerationFailure" => {
+            invalid("Subnet(s) in the supplied network do not contain enough available IPs.")
+        }
+        409 => {
+            let message = format!("The VIP IP address is already in use: {}", refusal.message);
+            Refusal::new(409, "VIPInUse", message)
+        }
+        status => {
+            let cause = if status == 404 {
+                "NotFoundException"
+            } else {
+                "BadRequestException"
+            };
+            let message = format!("Provider 'amphora' reports error: {cause}: {status}");
+            Refusal::new(500, "ProviderDriverError", message)
+        }
+    }
 }
 
 fn of_port(

@@ -124,7 +124,7 @@ async fn a_revoked_token_is_unknown_to_services_and_to_validation() {
     let refused = demo.get("/compute/v2.1/servers").await;
     assert_eq!(refused.expect(401)["error"]["message"], UNAUTHENTICATED);
     let unknown = admin.validate("nonsense").await.expect(404);
-    assert_eq!(unknown["error"]["message"], "Could not find token: nonsense.");
+    assert_eq!(unknown["error"]["message"], "Could not recognize Fernet token");
     cloud.sim.stop().await;
 }
 
@@ -348,10 +348,10 @@ async fn every_service_tells_its_versions_to_anybody_and_nothing_else() {
             refused.header("www-authenticate").starts_with("Keystone"),
             "{protected}"
         );
-        assert!(
-            refused.header("x-openstack-request-id").starts_with("req-"),
-            "{protected}"
-        );
+        // Glance and Octavia give no request id to whom they do not know.
+        let has_id = refused.header("x-openstack-request-id").starts_with("req-");
+        let is_silent = ["/image/", "/load-balancer/"].contains(&root);
+        assert_eq!(has_id, !is_silent, "{protected}");
         refused.expect(401);
     }
     cloud.sim.stop().await;

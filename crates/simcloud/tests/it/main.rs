@@ -9,6 +9,7 @@ mod compute;
 mod faults;
 mod identity;
 mod image;
+mod recorded;
 mod steering;
 mod support;
 mod trust;

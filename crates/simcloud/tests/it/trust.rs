@@ -78,7 +78,7 @@ async fn only_the_trustee_may_use_a_trust() {
     cloud
         .authenticate(password_of_id(demo.user_id(), "secret"), scope("gone"))
         .await
-        .expect(404);
+        .expect(401);
     cloud.sim.stop().await;
 }
 
@@ -146,7 +146,10 @@ async fn a_trust_is_worth_no_more_than_its_trustors_roles() {
         demo.user_id()
     );
     admin.delete(&grant).await.expect(204);
-    acting.get("/compute/v2.1/servers").await.expect(401);
+    // Keystone forbids; keystonemiddleware in front of the others does not expect that answer.
+    acting.get("/identity/v3/auth/projects").await.expect(403);
+    admin.validate(&acting.token).await.expect(403);
+    acting.get("/compute/v2.1/servers").await.expect(503);
     cloud
         .authenticate(password_of_id(&trustee, "pw"), scope(&id))
         .await
