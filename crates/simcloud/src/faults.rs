@@ -47,6 +47,11 @@ pub enum Effect {
     Reset,
     /// Does the work, then resets the connection instead of answering.
     LostAnswer,
+    /// Resets the connection at once and does the work later: what a caller that gave up does not see coming.
+    Late {
+        /// How much later, in milliseconds; the work is done with the next call after that.
+        ms: u64,
+    },
     /// A created server stays in BUILD for ever.
     StuckBuild,
     /// A created server goes to ERROR.
@@ -277,7 +282,8 @@ fn chaos(rng: &mut fastrand::Rng, subject: &Subject<'_>) -> Effect {
             retry_after: Some(1),
         },
         8..=10 => Effect::Reset,
-        11..=14 => Effect::LostAnswer,
+        11..=13 => Effect::LostAnswer,
+        14 => Effect::Late { ms: rng.u64(0..800) },
         15 => Effect::Timeout { ms: 200 },
         16 if creates_server => Effect::StuckBuild,
         17 if creates_server => Effect::ServerError {

@@ -135,6 +135,11 @@ async fn serve(shared: &Shared, service: Service, mut call: Call) -> Outcome {
             shared.counts().record(&operation, "reset");
             return Outcome::Reset;
         }
+        Some(Effect::Late { ms }) => {
+            shared.do_later(Duration::from_millis(*ms), service, call);
+            shared.counts().record(&operation, "late");
+            return Outcome::Reset;
+        }
         Some(Effect::Status { status, retry_after }) => {
             let refusal = Refusal::new(*status, "InjectedFault", injected_message(*status));
             let reply = refusal.render(service.dialect());
@@ -186,7 +191,7 @@ async fn console_log(shared: &Shared, service: Service, call: &Call) -> Option<S
 }
 
 /// Version documents need no token; for every service but Keystone, everything else does.
-fn dispatch(world: &mut World, service: Service, call: &mut Call) -> Answer {
+pub(crate) fn dispatch(world: &mut World, service: Service, call: &mut Call) -> Answer {
     if let Some(reply) = versions::document(service, call) {
         return Ok(reply);
     }

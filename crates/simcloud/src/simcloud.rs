@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jeroboam_simnodes::Machines;
 use tokio::net::TcpListener;
@@ -10,11 +11,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::call::Call;
 use crate::counts::CallCounts;
 use crate::faults::Faults;
+use crate::service::Service;
 use crate::usage::{self, Usage};
 use crate::world::{EXTERNAL_CIDR, Pace, World};
-use crate::{clock, keystone, realize, server};
+use crate::{clock, keystone, pipeline, realize, server};
 
 /// What a Nova server is made of.
 #[derive(Debug, Default)]
@@ -80,6 +83,13 @@ pub enum StartError {
     Subnet(#[source] jeroboam_simnodes::Error),
 }
 
+/// A call that is done after its caller was cut off.
+struct LateCall {
+    due_ms: i64,
+    service: Service,
+    call: Call,
+}
+
 /// What connections, background work and the handle share.
 pub(crate) struct Shared {
     pub(crate) base: String,
@@ -87,6 +97,7 @@ pub(crate) struct Shared {
     faults: Mutex<Faults>,
     counts: Mutex<CallCounts>,
     requests: AtomicU64,
+    late: Mutex<Vec<LateCall>>,
     pub(crate) machines: Option<Arc<Machines>>,
     pub(crate) changed: Notify,
 }
@@ -102,8 +113,29 @@ impl Shared {
     /// As [`Self::with_world`], for the one who would be told of changes.
     pub(crate) fn with_world_unannounced<R>(&self, work: impl FnOnce(&mut World) -> R) -> R {
         let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-        world.advance(clock::now_ms());
+        let now_ms = clock::now_ms();
+        world.advance(now_ms);
+        for mut late in self.late_calls(now_ms) {
+            // Nobody waits for the answer.
+            let _ = pipeline::dispatch(&mut world, late.service, &mut late.call);
+        }
         work(&mut world)
+    }
+
+    /// Keeps a call whose caller has been cut off, to be done once `pause` is over.
+    pub(crate) fn do_later(&self, pause: Duration, service: Service, call: Call) {
+        let due_ms = clock::now_ms().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        late.push(LateCall {
+            due_ms,
+            service,
+            call,
+        });
+    }
+
+    fn late_calls(&self, now_ms: i64) -> Vec<LateCall> {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        late.extract_if(.., |call| call.due_ms <= now_ms).collect()
     }
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
@@ -177,6 +209,7 @@ impl SimCloud {
             faults: Mutex::new(Faults::new(options.seed)),
             counts: Mutex::default(),
             requests: AtomicU64::default(),
+            late: Mutex::default(),
             machines,
             changed: Notify::new(),
         });

@@ -59,6 +59,7 @@ async fn a_failure_that_passes_is_tried_again_and_nothing_is_made_twice() {
         },
         Effect::LostAnswer,
         Effect::Reset,
+        Effect::Late { ms: 120 },
     ];
     for effect in effects {
         let house = House::build().await;
@@ -212,4 +213,31 @@ async fn a_deletion_goes_on_through_failures() {
     });
     house.delete_and_look(row.cluster.uuid).await;
     engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_waits_for_calls_that_may_still_arrive() {
+    for (service, path, resource) in MUTATIONS {
+        let house = House::build().await;
+        let post = Match {
+            method: Some("POST".into()),
+            ..on(*service, path)
+        };
+        house
+            .cloud
+            .faults()
+            .add(Rule::new(post, Effect::Late { ms: 120 }));
+        let engine = house.engine(|options| options.retry_limit = 0).await;
+        let row = build(&house).await;
+        // Some are made by PUT: those succeed.
+        if row.cluster.status == Status::CreateFailed {
+            assert!(row.cluster.status_reason.unwrap().contains(resource));
+        }
+        house.cloud.faults().clear();
+        house.delete_and_look(row.cluster.uuid).await;
+        // Longer than the latest call.
+        tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+        house.nothing_left();
+        engine.stop().await;
+    }
 }
