@@ -102,7 +102,7 @@ impl Connector {
         meter: Option<&std::sync::Arc<Meter>>,
         deadline: Instant,
     ) -> Result<Answer, Error> {
-        let turn = tokio::time::timeout_at(deadline.into(), self.permit()).await;
+        let turn = tokio::time::timeout_at(deadline, self.permit()).await;
         let _permit = turn.map_err(|_| {
             let message = "too many calls were under way to send another one in time";
             Error::new(wire.service.name(), Kind::Timeout, message)

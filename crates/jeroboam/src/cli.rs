@@ -29,7 +29,11 @@ pub struct Configuration {
 #[derive(Subcommand)]
 pub enum Command {
     /// Run the service: the API and the engine
-    Serve,
+    Serve {
+        /// Stop when the process that started it dies
+        #[arg(long)]
+        stop_with_parent: bool,
+    },
     /// Create a real Docker Swarm on this machine, through the API, on a simulated OpenStack
     Demo(DemoArguments),
     /// Run the OpenStack simulator by itself

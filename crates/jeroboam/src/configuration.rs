@@ -7,6 +7,8 @@ use anyhow::{Context, bail};
 use jeroboam_config::{Config, IdentityMode};
 use jeroboam_engine::{Budgets, Options, TrusteeDomain};
 
+use secrecy::ExposeSecret;
+
 use crate::cli::Configuration;
 use crate::output;
 
@@ -34,7 +36,9 @@ pub fn check(arguments: &Configuration) -> anyhow::Result<()> {
         output::line(warning)?;
     }
     cloud(&config)?;
-    trustee_domain(&config)?;
+    service_user(&config)?;
+    trustee_admin(&config)?;
+    jeroboam_store::Store::check_url(config.database.connection.expose_secret())?;
     engine(&config)?.validate()?;
     output::line("the configuration is usable")
 }
@@ -44,7 +48,7 @@ pub fn cloud(config: &Config) -> anyhow::Result<jeroboam_cloud::Options> {
     let credentials = config.service_credentials();
     let auth_url = credentials
         .auth_url
-        .context("[keystone_auth] auth_url is not set")?;
+        .context("auth_url is set neither in [keystone_auth] nor in [keystone_authtoken]")?;
     let mut options = jeroboam_cloud::Options::new(auth_url);
     options.region = config
         .nova_client
@@ -62,11 +66,15 @@ pub fn cloud(config: &Config) -> anyhow::Result<jeroboam_cloud::Options> {
 pub fn service_user(config: &Config) -> anyhow::Result<jeroboam_cloud::Credentials> {
     use jeroboam_cloud::{Credentials, Scope, UserName};
     let own = config.service_credentials();
-    let name = own.username.context("[keystone_auth] username is not set")?;
-    let password = own.password.context("[keystone_auth] password is not set")?;
+    let name = own
+        .username
+        .context("username is set neither in [keystone_auth] nor in [keystone_authtoken]")?;
+    let password = own
+        .password
+        .context("password is set neither in [keystone_auth] nor in [keystone_authtoken]")?;
     let project = own
         .project_name
-        .context("[keystone_auth] project_name is not set")?;
+        .context("project_name is set neither in [keystone_auth] nor in [keystone_authtoken]")?;
     Ok(Credentials::Password {
         user: UserName::Name {
             name,

@@ -191,7 +191,7 @@ fn next_steps(
             "\nThe cluster runs. In another terminal:\n\n  . {openrc}\n  openstack coe cluster list\n  \
              mkdir -p certs && eval $(openstack coe cluster config demo --dir certs --force --output-certs)\n{docker}\n\
              The API of the swarm is {address}; the Magnum API is {url}.\n\
-             The service logs to {log}. Ctrl-C stops and removes everything.",
+             The service logs to {log}. Ctrl-C stops everything.",
             openrc = openrc.display(),
             address = text(&cluster["api_address"]),
             url = service.url,

@@ -1,5 +1,6 @@
 //! The service: starts the parts in an order in which a failure leaves nothing half written, and stops them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use jeroboam_cloud::Connector;
 use jeroboam_config::Config;
 use jeroboam_driver::{Driver, Drivers};
 use jeroboam_engine::{Clock, Engine, Parts, SystemClock};
-use jeroboam_pki::Keyring;
-use jeroboam_store::Store;
+use jeroboam_pki::{Keyring, kid_of};
+use jeroboam_store::{Store, StoreError};
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,7 +31,12 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 const BINARY: &str = "magnum-conductor";
 
 /// Runs until SIGTERM or SIGINT.
-pub async fn serve(arguments: &Configuration) -> anyhow::Result<()> {
+pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow::Result<()> {
+    if stop_with_parent {
+        let signal = Some(rustix::process::Signal::TERM);
+        rustix::process::set_parent_process_death_signal(signal)
+            .context("cannot watch the parent process")?;
+    }
     let config = Arc::new(configuration::load(arguments)?);
     logging::start(&logging::Logging {
         debug: config.default.debug,
@@ -50,14 +57,16 @@ pub async fn serve(arguments: &Configuration) -> anyhow::Result<()> {
     )?;
     let service = connector.session(configuration::service_user(&config)?);
     let trustee_admin = connector.session(configuration::trustee_admin(&config)?);
+    let keystone = configuration::cloud(&config)?.auth_url;
+    let failed = |who: &str| format!("cannot log in to Keystone at {keystone} as {who}");
     service
         .token()
         .await
-        .context("cannot log in to Keystone as the service")?;
+        .with_context(|| failed("the service's user"))?;
     trustee_admin
         .token()
         .await
-        .context("cannot log in to Keystone as the trustee domain's administrator")?;
+        .with_context(|| failed("the trustee domain's administrator"))?;
     let address = (config.api.host.as_str(), config.api.port);
     let listener = TcpListener::bind(address)
         .await
@@ -65,21 +74,25 @@ pub async fn serve(arguments: &Configuration) -> anyhow::Result<()> {
 
     configuration::private_directory(&config.default.state_path)?;
     let lock = lock(&config)?;
+    let key_file = &config.certificates.master_key_file;
+    if key_file.exists() {
+        Keyring::open(key_file)?;
+    }
     let store = store(&config).await?;
-    let keyring = Arc::new(Keyring::open_or_create(&config.certificates.master_key_file)?);
+    let keyring = Arc::new(keyring(&store, key_file).await?);
     // The lock proves that no other process of this state directory is alive: what it held is ours to go on with.
     options.owner = format!("{}/{}", config.default.host, instance(&config)?);
     store.engine().release_all(&options.owner).await?;
 
-    let enabled = |driver: &Arc<dyn Driver>| {
-        !config
-            .drivers
-            .disabled_drivers
-            .iter()
-            .any(|name| name == driver.name())
-    };
-    let drivers: Vec<Arc<dyn Driver>> = vec![Arc::new(jeroboam_swarm::SwarmDriver)];
-    let drivers = Drivers::new(drivers.into_iter().filter(enabled).collect());
+    // A disabled driver builds nothing new, and goes on to serve what it has built.
+    let all: Vec<Arc<dyn Driver>> = vec![Arc::new(jeroboam_swarm::SwarmDriver)];
+    let disabled = &config.drivers.disabled_drivers;
+    let offered = all
+        .iter()
+        .filter(|driver| !disabled.iter().any(|name| name == driver.name()))
+        .cloned()
+        .collect();
+    let drivers = Drivers::new(all);
     let wake = Arc::new(Notify::new());
     let shutdown = CancellationToken::new();
     let engine = Engine::new(Parts {
@@ -87,7 +100,7 @@ pub async fn serve(arguments: &Configuration) -> anyhow::Result<()> {
         connector,
         service,
         trustee_admin,
-        drivers: drivers.clone(),
+        drivers,
         keyring: Arc::clone(&keyring),
         clock: Arc::new(SystemClock),
         options,
@@ -98,7 +111,7 @@ pub async fn serve(arguments: &Configuration) -> anyhow::Result<()> {
         store: store.clone(),
         service: connector.session(configuration::service_user(&config)?),
         connector,
-        drivers,
+        drivers: Drivers::new(offered),
         keyring,
         config: Arc::clone(&config),
         wake: Arc::clone(&wake),
@@ -119,13 +132,47 @@ pub async fn serve(arguments: &Configuration) -> anyhow::Result<()> {
     served
 }
 
+/// An error of the database with its cause, for the operator alone.
+pub fn told(error: StoreError) -> anyhow::Error {
+    match error.cause() {
+        Some(cause) => anyhow::anyhow!("{error}: {cause}"),
+        None => error.into(),
+    }
+}
+
+/// Opens the master keys, or makes them for a database without secrets. Secrets that none of the keys opens mean
+/// that the wrong file is here, and a new one would only hide it.
+async fn keyring(store: &Store, path: &Path) -> anyhow::Result<Keyring> {
+    let used = store
+        .engine()
+        .sealing_keys(|sealed| kid_of(sealed).map(str::to_owned))
+        .await
+        .map_err(told)?;
+    if !path.exists() && !used.is_empty() {
+        bail!(
+            "master key file {} is missing, and the database holds secrets that it sealed",
+            path.display()
+        );
+    }
+    let keyring = Keyring::open_or_create(path)?;
+    if let Some(missing) = used.iter().find(|kid| !keyring.kids().contains(&kid.as_str())) {
+        bail!(
+            "master key file {} lacks key {missing}, which the database's secrets need",
+            path.display()
+        );
+    }
+    Ok(keyring)
+}
+
 /// Connects; an embedded database is brought up to date at once, a shared one only when asked.
 pub async fn store(config: &Config) -> anyhow::Result<Store> {
     let url = config.database.connection.expose_secret();
-    let store = Store::connect(url, config.database.max_pool_size).await?;
+    let store = Store::connect(url, config.database.max_pool_size)
+        .await
+        .map_err(told)?;
     if url.starts_with("sqlite") {
-        store.migrate().await?;
-    } else if store.needs_migration().await? {
+        store.migrate().await.map_err(told)?;
+    } else if store.needs_migration().await.map_err(told)? {
         bail!("the database's schema is not up to date; run `jeroboam db`");
     }
     Ok(store)
@@ -166,9 +213,11 @@ pub fn lock(config: &Config) -> anyhow::Result<std::fs::File> {
         .write(true)
         .open(&path);
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .with_context(|| format!("another process works in {}", config.default.state_path.display()))?;
-    Ok(file)
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => bail!("another process works in {}", config.default.state_path.display()),
+        Err(error) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
 }
 
 fn stop_on_signals(shutdown: CancellationToken) -> anyhow::Result<()> {

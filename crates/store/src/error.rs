@@ -55,6 +55,9 @@ pub enum StoreError {
     /// The database URL cannot be used; the text says why, without the URL.
     #[error("bad database URL: {0}")]
     Url(String),
+    /// The database's file cannot be opened.
+    #[error("{0}")]
+    File(String),
     /// A bug, a damaged row, or a schema that is not ours.
     #[error("the database refused")]
     Internal(Cause),

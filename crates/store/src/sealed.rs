@@ -1,5 +1,6 @@
 //! Secrets of clusters, sealed by the caller: the store neither can nor may read them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jeroboam_types::ClusterId;
@@ -111,6 +112,24 @@ impl Engine<'_> {
             })
         })
         .collect()
+    }
+
+    /// The different keys that secrets are sealed with, as `key_of` reads them from the sealed texts.
+    pub async fn sealing_keys(
+        &self,
+        key_of: impl Fn(&str) -> Option<String>,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let mut keys = BTreeSet::new();
+        let mut last: Option<SealedRow> = None;
+        loop {
+            let after = last.as_ref().map(|row| (row.cluster, row.sealed.name.as_str()));
+            let page = self.sealed_page(after, 500).await?;
+            keys.extend(page.iter().filter_map(|row| key_of(&row.sealed.sealed)));
+            match page.into_iter().next_back() {
+                Some(row) => last = Some(row),
+                None => return Ok(keys),
+            }
+        }
     }
 
     /// Replaces the sealed text if it is still the old one; false when it is not.

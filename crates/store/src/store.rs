@@ -50,22 +50,24 @@ impl Store {
                 if create_private(&path)? {
                     new_file = Some(Arc::new(path.clone()));
                 }
-                // A commit in the write-ahead log survives a killed process at once. A power cut may undo the
-                // last commits but cannot damage the file, and costs no wait for the disk at every step.
+                // Every commit is on the disk when it returns, so that an intent in the ledger outlives a power cut too.
                 let options = SqliteConnectOptions::new()
                     .filename(&path)
                     .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Normal)
+                    .synchronous(SqliteSynchronous::Full)
                     .foreign_keys(true)
                     .busy_timeout(PATIENCE)
                     .disable_statement_logging();
-                let pool = SqlitePoolOptions::new()
+                let opened = SqlitePoolOptions::new()
                     .max_connections(pool)
                     .acquire_timeout(PATIENCE)
                     .test_before_acquire(false)
                     .connect_with(options)
                     .await;
-                pool.map_err(|error| StoreError::from(&error))?.into()
+                if let (Err(_), Some(file)) = (&opened, &new_file) {
+                    discard(file);
+                }
+                opened.map_err(|error| StoreError::from(&error))?.into()
             }
             Target::MySql(options) => {
                 let options = options.disable_statement_logging();
@@ -103,12 +105,7 @@ impl Store {
         let result = migration::up(&self.db).await;
         if let (Err(_), Some(file)) = (&result, &self.new_file) {
             self.close().await?;
-            for suffix in ["", "-wal", "-shm"] {
-                let mut name = file.as_os_str().to_owned();
-                name.push(suffix);
-                // One that is not there is as good as removed.
-                let _ = std::fs::remove_file(name);
-            }
+            discard(file);
         }
         result
     }
@@ -223,7 +220,7 @@ where
 
 /// Makes the file before SQLite does, so that it and its log are never readable by others. True if it is new.
 fn create_private(path: &Path) -> Result<bool, StoreError> {
-    let failed = |error| StoreError::Url(format!("cannot open {}: {error}", path.display()));
+    let failed = |error| StoreError::File(format!("cannot open {}: {error}", path.display()));
     let mut options = OpenOptions::new();
     options.append(true).mode(0o600);
     match options.clone().create_new(true).open(path) {
@@ -232,5 +229,14 @@ fn create_private(path: &Path) -> Result<bool, StoreError> {
             options.open(path).map(|_| false).map_err(failed)
         }
         Err(error) => Err(failed(error)),
+    }
+}
+
+/// Removes a SQLite file that could not be made whole. One that is not there is as good as removed.
+fn discard(file: &Path) {
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        let _ = std::fs::remove_file(name);
     }
 }

@@ -66,7 +66,7 @@ impl Service {
             std::fs::File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let program = std::env::current_exe().context("cannot find this program")?;
         let child = Command::new(program)
-            .arg("serve")
+            .args(["serve", "--stop-with-parent"])
             .arg("--config-file")
             .arg(&file)
             .stdin(Stdio::null())

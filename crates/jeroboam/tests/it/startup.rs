@@ -183,5 +183,28 @@ async fn the_master_key_can_be_changed_under_the_clusters() {
 
     rig.start_service().await;
     assert_eq!(rig.demo(&["coe", "ca", "show", "c"]).await, before);
+
+    // Without its key the database is of no use, and a new key would hide that.
+    rig.kill_service().await;
+    let hidden = key.with_extension("hidden");
+    std::fs::rename(&key, &hidden).unwrap();
+    let file = rig.directory.path().join("jeroboam.conf");
+    let refused = tokio::task::spawn_blocking(move || {
+        Command::new(PROGRAM)
+            .args(["serve", "--config-file"])
+            .arg(file)
+            .output()
+            .unwrap()
+    })
+    .await
+    .unwrap();
+    let line = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        !refused.status.success() && line.contains("master.key is missing"),
+        "{line}"
+    );
+    assert!(!key.exists());
+    std::fs::rename(&hidden, &key).unwrap();
+    rig.start_service().await;
     rig.demo(&["coe", "cluster", "delete", "c"]).await;
 }
