@@ -69,7 +69,8 @@ type Generator = Box<dyn FnOnce() -> Result<Signer, jeroboam_pki::Error> + Send>
 fn generator(context: &Context<'_>, purpose: Purpose) -> Result<Generator, StepError> {
     let bits = RsaBits::try_from(context.engine.options.rsa_bits).map_err(ours)?;
     let validity = Validity::days(context.now().0 / 1_000, context.engine.options.certificate_days);
-    let name = context.cluster.name.to_string();
+    // A common name has 64 characters at most (RFC 5280, ub-common-name). Names are ASCII.
+    let name: String = context.cluster.name.as_str().chars().take(64).collect();
     Ok(Box::new(move || Signer::generate(&name, purpose, bits, validity)))
 }
 
