@@ -12,6 +12,8 @@ pub(crate) struct Caller {
     pub(crate) project_id: Option<ProjectId>,
     /// Names of the token's roles.
     pub(crate) roles: Vec<String>,
+    /// The token was had with an application credential, which may do less than its user.
+    pub(crate) is_app_cred: bool,
     /// The token itself, to ask other services with the caller's own rights.
     pub(crate) token: SecretString,
 }
@@ -33,6 +35,7 @@ impl Caller {
             user_id: user.into(),
             project_id: project.map(ProjectId::from),
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            is_app_cred: false,
             token: SecretString::from("token"),
         }
     }

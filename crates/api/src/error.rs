@@ -2,7 +2,7 @@
 //! causes go to the log, once, when the answer is made.
 
 use axum::Json;
-use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jeroboam_store::StoreError;
@@ -19,6 +19,8 @@ pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     shape: Shape,
     detail: String,
+    /// The whole detail is the title: it quotes what was sent, which may look like the end of a sentence.
+    one_sentence: bool,
     cause: Option<String>,
     headers: Vec<(HeaderName, String)>,
 }
@@ -42,6 +44,7 @@ impl ApiError {
             status,
             shape,
             detail: detail.into(),
+            one_sentence: false,
             cause: None,
             headers: Vec::new(),
         }
@@ -62,16 +65,29 @@ impl ApiError {
         Self::handler(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 400 in the shape of Magnum's typing layer: field, value, reason.
+    /// 400 in the shape of Magnum's typing layer: field, value, reason. All of it is the title, because clients
+    /// show nothing else.
     pub(crate) fn invalid(
         field: &str,
         value: impl std::fmt::Display,
         reason: impl std::fmt::Display,
     ) -> Self {
         let value: String = value.to_string().chars().take(200).collect();
-        Self::bad_request(format!(
-            "Invalid input for field/attribute {field}. Value: '{value}'. {reason}"
+        Self::one_sentence(format!(
+            "Invalid input for field/attribute {field}, value '{value}': {reason}"
         ))
+    }
+
+    /// 400 of a field whose reason says what of it is wrong.
+    pub(crate) fn invalid_field(field: &str, reason: impl std::fmt::Display) -> Self {
+        Self::one_sentence(format!("Invalid input for field/attribute {field}: {reason}"))
+    }
+
+    fn one_sentence(detail: String) -> Self {
+        Self {
+            one_sentence: true,
+            ..Self::bad_request(detail)
+        }
     }
 
     /// 400 for an argument that the handler cannot do without.
@@ -119,11 +135,10 @@ impl ApiError {
             .with_header(WWW_AUTHENTICATE, &format!("Keystone uri=\"{keystone_uri}\""))
     }
 
-    /// 503: something that the service needs does not answer now.
+    /// 503: something that the service needs does not answer now. Without `Retry-After`: python-magnumclient 5.0
+    /// dies of it with a `TypeError` (`HttpError` takes no `retry_after`) instead of showing the text.
     pub(crate) fn unavailable(detail: impl Into<String>, cause: impl std::fmt::Display) -> Self {
-        Self::handler(StatusCode::SERVICE_UNAVAILABLE, detail)
-            .with_header(RETRY_AFTER, "5")
-            .because(cause)
+        Self::handler(StatusCode::SERVICE_UNAVAILABLE, detail).because(cause)
     }
 
     /// 500 with a private cause.
@@ -207,7 +222,11 @@ impl ApiError {
                 } else {
                     "client"
                 };
-                self.entry(request_id, code, title(&self.detail))
+                let title = match self.one_sentence {
+                    true => self.detail.strip_suffix('.').unwrap_or(&self.detail),
+                    false => title(&self.detail),
+                };
+                self.entry(request_id, code, title)
             }
             // Negotiation on `Accept` is the one that has no title either.
             Shape::Framework if self.status == StatusCode::NOT_ACCEPTABLE && self.detail.is_empty() => {
@@ -288,6 +307,24 @@ mod tests {
         );
         assert_eq!(title("Not found."), "Not found");
         assert_eq!(title(""), "");
+    }
+
+    #[test]
+    fn the_title_of_a_wrong_value_tells_the_reason_whatever_the_value_is() {
+        let of_value = ApiError::invalid("name", "Mr. X. ", "It cannot be a name.");
+        let of_field = ApiError::invalid_field("labels.x", "10.0.0.0/29 is small. Take another");
+        for (error, title) in [
+            (
+                of_value,
+                "Invalid input for field/attribute name, value 'Mr. X. ': It cannot be a name",
+            ),
+            (
+                of_field,
+                "Invalid input for field/attribute labels.x: 10.0.0.0/29 is small. Take another",
+            ),
+        ] {
+            assert_eq!(error.body("req-1")["errors"][0]["title"], title);
+        }
     }
 
     #[test]

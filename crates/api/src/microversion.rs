@@ -18,13 +18,13 @@ const SERVICES: [&str; 3] = [SERVICE, "container-infrastructure", "container-inf
 /// A microversion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
-    major: u32,
-    minor: u32,
+    major: u64,
+    minor: u64,
 }
 
 impl Version {
     /// `1.<minor>`.
-    pub(crate) const fn v1(minor: u32) -> Self {
+    pub(crate) const fn v1(minor: u64) -> Self {
         Self { major: 1, minor }
     }
 
@@ -52,10 +52,10 @@ impl Version {
                 "Invalid service type for the {HEADER} header."
             )));
         }
-        let number = |part: &str| -> Option<u32> {
-            part.bytes()
-                .all(|byte| byte.is_ascii_digit())
-                .then(|| part.parse().ok())?
+        // A number that is too large to be read is out of the range like any other large one.
+        let number = |part: &str| -> Option<u64> {
+            let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| part.parse().unwrap_or(u64::MAX))
         };
         let parsed = version.split_once('.').and_then(|(major, minor)| {
             Some(Self {
@@ -77,7 +77,7 @@ impl Version {
     /// # Errors
     /// 406 that names the version and the handler's method.
     pub(crate) fn require(self, since: u32, method: &str) -> ApiResult<()> {
-        if self >= Self::v1(since) {
+        if self >= Self::v1(u64::from(since)) {
             return Ok(());
         }
         let detail = format!(

@@ -1,8 +1,11 @@
 //! Serving over TCP: deadlines against slow clients, a bound on connections, and a graceful end.
 
+mod descriptors;
+mod impatient;
+
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -13,25 +16,34 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::impatient::Impatient;
+
 /// Longest time that the head of a request may take to arrive; also how long an idle connection is kept.
 const HEADER_DEADLINE: Duration = Duration::from_secs(30);
+/// Longest time that a client may take to read an answer, from when it has to wait for that.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 /// Largest head of a request.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// Open connections at most; more wait in the listener's queue.
+/// Open connections at most, if there are descriptors for them; more wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 2048;
 /// How long requests under way may take to end after the shutdown began.
 const DRAIN: Duration = Duration::from_secs(20);
 /// Pause after the listener failed, for instance because all file descriptors are in use.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A listener that goes on failing is told of once in this time.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Serves until `shutdown` is cancelled, then lets the requests under way end.
+/// Serves until `shutdown` is cancelled, then lets the requests under way end. Raises the process's soft limit of
+/// open files to the hard one.
 ///
 /// # Errors
 /// When the listener has no address any more.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
     listener.local_addr()?;
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = descriptors::connections(descriptors::raise_limit(), MAX_CONNECTIONS);
+    let places = Arc::new(Semaphore::new(places));
     let tasks = TaskTracker::new();
+    let mut complaints = Complaints::default();
     loop {
         let accepted = async {
             let place = Arc::clone(&places)
@@ -46,7 +58,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
             accepted = accepted => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "could not accept a connection");
+                    if let Some(failures) = complaints.add(Instant::now()) {
+                        tracing::warn!(%error, failures, "could not accept connections");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -69,8 +83,29 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
     Ok(())
 }
 
+/// Failures of the listener, which come in thousands.
+#[derive(Default)]
+struct Complaints {
+    last: Option<Instant>,
+    failures: u64,
+}
+
+impl Complaints {
+    /// Counts a failure, and gives the number of those not told of when it is time to.
+    fn add(&mut self, now: Instant) -> Option<u64> {
+        self.failures += 1;
+        let due = |last: Instant| now.saturating_duration_since(last) >= COMPLAINT_INTERVAL;
+        if !self.last.is_none_or(due) {
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.failures))
+    }
+}
+
 async fn serve_connection(stream: TcpStream, router: Router, shutdown: CancellationToken) {
     let _ = stream.set_nodelay(true);
+    let stream = Impatient::new(stream, ANSWER_DEADLINE);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_DEADLINE)
@@ -86,5 +121,19 @@ async fn serve_connection(stream: TcpStream, router: Router, shutdown: Cancellat
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_listener_is_told_of_at_once_and_then_once_a_minute() {
+        let (mut complaints, start) = (Complaints::default(), Instant::now());
+        let told: Vec<(u32, u64)> = (0..1500)
+            .filter_map(|number| Some((number, complaints.add(start + ACCEPT_PAUSE * number)?)))
+            .collect();
+        assert_eq!(told, [(0, 1), (600, 600), (1200, 600)]);
     }
 }

@@ -294,6 +294,8 @@ sections! {
     Quotas {
         /// Clusters of a project that has no quota of its own.
         max_clusters_per_project: u32 = Text("20");
+        /// Our own: nodes of one cluster, masters and workers together.
+        max_nodes_per_cluster: u32 = Text("1000"), positive;
     }
 
     /// Access to one of the cloud's services.

@@ -187,6 +187,7 @@ fn the_defaults_are_those_of_magnum_where_magnum_has_them() {
     assert_eq!(config.trust.identity, IdentityMode::Grant);
     assert_eq!(config.trust.roles, Vec::<String>::new());
     assert_eq!(config.quotas.max_clusters_per_project, 20);
+    assert_eq!(config.quotas.max_nodes_per_cluster, 1000);
     assert!(config.drivers.verify_ca && !config.drivers.trust_server_active);
     assert_eq!(config.keystone_authtoken.token_cache_time, 300);
     assert!(config.engine.call_timeout_secs * 2 <= config.engine.lease_secs);

@@ -30,7 +30,7 @@ pub use scope::{Ident, Scope};
 pub use sealed::{Sealed, SealedRow};
 pub use services::{ServiceRow, Services};
 pub use store::Store;
-pub use templates::Templates;
+pub use templates::{InUse, Templates};
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,15 @@ use crate::row::{cluster, template};
 use crate::scope::stored;
 use crate::{Ident, Page, Scope, Store, StoreError};
 
+/// What becomes of a change when clusters are made from the template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InUse {
+    /// It is made.
+    Change,
+    /// It is refused.
+    Refuse,
+}
+
 /// Questions and changes about cluster templates.
 #[derive(Clone, Copy)]
 pub struct Templates<'a>(pub(crate) &'a Store);
@@ -74,20 +83,38 @@ impl Templates<'_> {
             .try_into()
     }
 
-    /// Writes everything but identity, owner and time of creation.
-    pub async fn update(&self, template: &ClusterTemplate) -> Result<(), StoreError> {
-        let row = template::changed(template)?;
+    /// Writes everything of `after` but identity, owner and time of creation. [`StoreError::Stale`] when the
+    /// template is not `before` any more, [`StoreError::Conflict`] when `in_use` refuses it: no cluster can be made
+    /// from a template while it changes.
+    pub async fn update(
+        &self,
+        before: &ClusterTemplate,
+        after: &ClusterTemplate,
+        in_use: InUse,
+    ) -> Result<(), StoreError> {
+        let row = template::changed(after)?;
+        let id = before.uuid;
         let tx = self.0.begin().await?;
-        let result = template::Entity::update_many()
-            .set(row)
-            .filter(template::Column::Uuid.eq(template.uuid.to_string()))
-            .exec(&*tx)
-            .await;
-        let result = match result {
-            Ok(done) if done.rows_affected == 0 => Err(StoreError::NotFound),
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.into()),
-        };
+        let result = async {
+            if !lock(&*tx, id).await? {
+                return Err(StoreError::NotFound);
+            }
+            if in_use == InUse::Refuse {
+                refuse_referenced(&*tx, id).await?;
+            }
+            let query = template::Entity::find().filter(template::Column::Uuid.eq(id.to_string()));
+            let present = query.one(&*tx).await?.ok_or(StoreError::NotFound)?;
+            if ClusterTemplate::try_from(present)? != *before {
+                return Err(StoreError::Stale);
+            }
+            template::Entity::update_many()
+                .set(row)
+                .filter(template::Column::Uuid.eq(id.to_string()))
+                .exec(&*tx)
+                .await?;
+            Ok(())
+        }
+        .await;
         tx.finish(result).await
     }
 
@@ -98,12 +125,7 @@ impl Templates<'_> {
             if !lock(&*tx, id).await? {
                 return Err(StoreError::NotFound);
             }
-            let clusters = references(&*tx, id).await?;
-            if clusters > 0 {
-                return Err(StoreError::Conflict(format!(
-                    "{clusters} clusters are made from the template"
-                )));
-            }
+            refuse_referenced(&*tx, id).await?;
             template::Entity::delete_many()
                 .filter(template::Column::Uuid.eq(id.to_string()))
                 .exec(&*tx)
@@ -120,8 +142,8 @@ impl Templates<'_> {
     }
 }
 
-/// Holds a template's row until the transaction ends, so that it is not removed while a cluster is being made
-/// from it. False when there is none.
+/// Holds a template's row until the transaction ends, so that it is neither removed nor changed while a cluster is
+/// being made from it. False when there is none.
 pub(crate) async fn lock(tx: &impl ConnectionTrait, id: TemplateId) -> Result<bool, StoreError> {
     let locked = template::Entity::update_many()
         .col_expr(template::Column::Uuid, Expr::value(id.to_string()))
@@ -129,6 +151,15 @@ pub(crate) async fn lock(tx: &impl ConnectionTrait, id: TemplateId) -> Result<bo
         .exec(tx)
         .await?;
     Ok(locked.rows_affected == 1)
+}
+
+async fn refuse_referenced(tx: &impl ConnectionTrait, id: TemplateId) -> Result<(), StoreError> {
+    match references(tx, id).await? {
+        0 => Ok(()),
+        clusters => Err(StoreError::Conflict(format!(
+            "{clusters} clusters are made from the template"
+        ))),
+    }
 }
 
 async fn references(db: &impl ConnectionTrait, id: TemplateId) -> Result<u64, StoreError> {

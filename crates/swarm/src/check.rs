@@ -10,10 +10,15 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::nodes;
+use crate::{nodes, options};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest answer, in bytes: nodes belong to the tenant, who may make them say anything. Docker's description of a
+/// node takes about 3 KiB, and rebuilt nodes leave theirs behind.
+const LONGEST_ANSWER: usize = 1 << 20;
+const ANSWER_PER_NODE: usize = 8 << 10;
 
 /// At most so many nodes are named in a report.
 const NAMED_NODES: usize = 5;
@@ -71,9 +76,11 @@ pub(crate) async fn check(ask: &Ask, access: &Access) -> Report {
 }
 
 async fn look(ask: &Ask, access: &Access) -> Result<Report, String> {
+    let nodes_asked = options::check_counts(ask).map_err(|invalid| invalid.to_string())?;
+    let longest = LONGEST_ANSWER + ANSWER_PER_NODE * usize::try_from(nodes_asked).unwrap_or(0);
     let client = client(access)?;
     let base = access.address.replacen("tcp://", "https://", 1);
-    let found: Vec<SwarmNode> = load(&client, &base, "nodes").await?;
+    let found: Vec<SwarmNode> = load(&client, &base, "nodes", longest).await?;
     let expected: BTreeMap<String, bool> = nodes::nodes(&ask.groups)
         .iter()
         .map(|node| (ask.cloud_name(&node.key("server")), node.manager))
@@ -85,7 +92,7 @@ async fn look(ask: &Ask, access: &Access) -> Result<Report, String> {
     if !waiting.is_empty() {
         return Ok(Report::NotYet(summary(expected.len(), &waiting)));
     }
-    let Version { version } = load(&client, &base, "version").await?;
+    let Version { version } = load(&client, &base, "version", LONGEST_ANSWER).await?;
     Ok(Report::Ready {
         coe_version: version.clone(),
         container_version: Some(version),
@@ -161,9 +168,15 @@ fn client(access: &Access) -> Result<Client, String> {
         .map_err(unusable)
 }
 
-async fn load<T: DeserializeOwned>(client: &Client, base: &str, path: &str) -> Result<T, String> {
+/// Asks for a document of at most `longest` bytes.
+async fn load<T: DeserializeOwned>(
+    client: &Client,
+    base: &str,
+    path: &str,
+    longest: usize,
+) -> Result<T, String> {
     let answer = client.get(format!("{base}/{path}")).send().await;
-    let answer = answer.map_err(|error| format!("the Docker API does not answer: {}", cause(&error)))?;
+    let mut answer = answer.map_err(|error| format!("the Docker API does not answer: {}", cause(&error)))?;
     let status = answer.status();
     if !status.is_success() {
         // 503 is Docker's word for a node that is in no swarm.
@@ -173,10 +186,23 @@ async fn load<T: DeserializeOwned>(client: &Client, base: &str, path: &str) -> R
             format!("the Docker API answers {status}")
         });
     }
-    answer
-        .json()
-        .await
-        .map_err(|error| format!("the Docker API answers badly: {}", cause(&error)))
+    let mut body = Vec::new();
+    loop {
+        let chunk = answer.chunk().await;
+        let chunk = chunk.map_err(|error| format!("the Docker API answers badly: {}", cause(&error)))?;
+        let Some(chunk) = chunk else { break };
+        if body.len() + chunk.len() > longest {
+            return Err(format!(
+                "the Docker API answers badly: with more than {longest} bytes"
+            ));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).map_err(|error| {
+        // It may quote what was sent.
+        let error: String = error.to_string().chars().take(200).collect();
+        format!("the Docker API answers badly: {error}")
+    })
 }
 
 /// The innermost cause, which names neither address nor path.

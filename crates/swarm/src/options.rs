@@ -17,6 +17,9 @@ const DEFAULT_CIDR: &str = "10.0.0.0/24";
 /// Addresses of a made subnet that are not the nodes': gateway, two DHCP agents, load balancer.
 const OTHER_ADDRESSES: u64 = 4;
 
+/// Nodes at most, whatever the operator allows: a graph of more would take gigabytes.
+const MOST_NODES: u64 = 10_000;
+
 /// The whole wish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -132,6 +135,7 @@ impl Options {
             })?
             .unwrap_or(floating_ips);
         check_networks(ask, floating_ips || load_balancer_floating_ip, load_balancer)?;
+        check_given_subnet(ask, counted + u64::from(load_balancer))?;
         let options = Self {
             subnet_cidr: subnet_cidr(ask, counted)?,
             dns: read::name_servers(template.dns_nameserver.as_deref())?,
@@ -246,20 +250,22 @@ fn refuse_unsupported(ask: &Ask) -> Result<(), Invalid> {
 }
 
 /// Checks the sizes of the groups and gives the number of all nodes.
-fn check_counts(ask: &Ask) -> Result<u64, Invalid> {
-    if ask.groups.iter().any(|group| group.node_count < 0) {
-        return Err(Invalid::new("node_count", "must not be negative"));
+pub(crate) fn check_counts(ask: &Ask) -> Result<u64, Invalid> {
+    let mut all = 0;
+    for group in &ask.groups {
+        let count = u64::try_from(group.node_count);
+        all += count.map_err(|_| Invalid::new("node_count", "must not be negative"))?;
+    }
+    if all > MOST_NODES {
+        let reason = format!("{all} nodes are too many: a swarm may have {MOST_NODES}");
+        return Err(Invalid::new("node_count", reason));
     }
     let masters = cluster::node_count(&ask.groups, true);
     if masters < 1 || masters % 2 == 0 {
         let reason = format!("{masters} managers cannot decide by majority: an odd number is needed");
         return Err(Invalid::new("master_count", reason));
     }
-    Ok(ask
-        .groups
-        .iter()
-        .filter_map(|group| u64::try_from(group.node_count).ok())
-        .sum())
+    Ok(all)
 }
 
 fn check_networks(ask: &Ask, any_floating_ip: bool, load_balancer: bool) -> Result<(), Invalid> {
@@ -283,6 +289,22 @@ fn check_networks(ask: &Ask, any_floating_ip: bool, load_balancer: bool) -> Resu
         ));
     }
     Ok(())
+}
+
+/// A given subnet must have the addresses that are needed of it. What else takes some is not known, and neither is
+/// the size of a subnet that Neutron chooses.
+fn check_given_subnet(ask: &Ask, needed: u64) -> Result<(), Invalid> {
+    let Some(given) = &ask.resolved.fixed_subnet_cidr else {
+        return Ok(());
+    };
+    match Cidr::parse(given) {
+        Ok(cidr) if cidr.hosts() < needed => {
+            let has = cidr.hosts();
+            let reason = format!("{cidr} has {has} addresses, and nodes and load balancer need {needed}");
+            Err(Invalid::new("fixed_subnet", reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn subnet_cidr(ask: &Ask, node_count: u64) -> Result<Cidr, Invalid> {

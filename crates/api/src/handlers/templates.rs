@@ -3,7 +3,7 @@
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use jeroboam_store::{Ident, SortKey, StoreError, Table};
+use jeroboam_store::{Ident, InUse, SortKey, StoreError, Table};
 use jeroboam_types::name::made_up;
 use jeroboam_types::{ClusterTemplate, ProjectId, TemplateId};
 use serde_json::{Value, json};
@@ -82,6 +82,7 @@ pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     let uuid = TemplateId(fields.uuid.unwrap_or_else(Uuid::new_v4));
     let owner = (project, cx.caller.user_id.clone());
     let template = fields.into_template(uuid, owner, (date_time(cx.now()), None));
+    validate::cluster::check_template(cx, &template)?;
     cx.store()
         .templates()
         .insert(&template)
@@ -119,14 +120,30 @@ pub(crate) async fn update(cx: &Context, ident: &str) -> ApiResult<Response> {
     if changed.iter().any(|name| matches!(*name, "public" | "hidden")) {
         cx.caller.may(Action::TemplatePublish, Target::Own)?;
     }
-    if cx.store().templates().is_referenced(old.uuid).await? && !is_open_to_change(&changed, &fields) {
+    let in_use = match is_open_to_change(&changed, &fields) {
+        true => InUse::Change,
+        false => InUse::Refuse,
+    };
+    // Before the look-ups, which would tell something else; what counts is the answer of the update.
+    if in_use == InUse::Refuse && cx.store().templates().is_referenced(old.uuid).await? {
         return Err(referenced(old.uuid));
     }
     validate::template::check(&mut fields, cx.config())?;
     validate::template::resolve_changed(cx, &mut fields, &changed).await?;
     let template = new(fields);
-    let updated = cx.store().templates().update(&template).await;
-    updated.map_err(|error| of_lookup(error, "ClusterTemplate", "cluster templates", ident))?;
+    // A new name does not make an old template any worse.
+    if in_use == InUse::Refuse {
+        validate::cluster::check_template(cx, &template)?;
+    }
+    let updated = cx.store().templates().update(&old, &template, in_use).await;
+    updated.map_err(|error| match error {
+        StoreError::Conflict(_) => referenced(old.uuid),
+        StoreError::Stale => ApiError::conflict(format!(
+            "ClusterTemplate {} was changed by another request meanwhile. Try again.",
+            old.uuid
+        )),
+        other => of_lookup(other, "ClusterTemplate", "cluster templates", ident),
+    })?;
     Ok(reply(StatusCode::OK, render(&template, &cx.base)))
 }
 

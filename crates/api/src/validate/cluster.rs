@@ -15,6 +15,7 @@ use jeroboam_types::{
     Cluster, ClusterId, ClusterName, ClusterTemplate, Labels, NodeGroup, NodeGroupId, ProjectId, Status,
 };
 use secrecy::ExposeSecret as _;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::context::{Context, date_time};
@@ -27,6 +28,7 @@ use crate::validate::lookup::{Lookup, check_root_volume, flavors, optional};
 use crate::validate::template::{distribution, offer};
 use crate::validate::{boot_volume_gib, check_docker_volume};
 use crate::wire;
+use crate::wire::typing::check_size;
 
 /// Name of the secret with the creator's token, where clusters act by a trust.
 const CREATOR_TOKEN: &str = "creator/token";
@@ -41,7 +43,8 @@ pub(crate) async fn accept(
     template: ClusterTemplate,
 ) -> ApiResult<NewCluster> {
     let project_id = own_project(cx, Action::ClusterCreate)?;
-    check_counts(&wanted, cx.version)?;
+    check_counts(&wanted, cx.version, cx.config().quotas.max_nodes_per_cluster)?;
+    check_trust(cx)?;
     let driver = offer(cx).choose(
         template.driver.as_deref(),
         Wanted {
@@ -73,12 +76,9 @@ pub(crate) async fn accept(
         .iter_mut()
         .for_each(|group| group.stack_id = Some(prefix.clone()));
     ask.cluster.stack_id = Some(prefix);
-    driver.validate(&ask).map_err(|invalid| {
-        ApiError::bad_request(format!(
-            "Invalid input for field/attribute {}. {}",
-            invalid.field, invalid.reason
-        ))
-    })?;
+    driver
+        .validate(&ask)
+        .map_err(|invalid| ApiError::invalid_field(&invalid.field, invalid.reason))?;
     let minutes = ask.cluster.create_timeout.filter(|minutes| *minutes > 0);
     let minutes = u64::try_from(minutes.unwrap_or(DEFAULT_CREATE_TIMEOUT_MINS)).unwrap_or(u64::MAX);
     Ok(NewCluster {
@@ -91,7 +91,13 @@ pub(crate) async fn accept(
     })
 }
 
-fn check_counts(wanted: &wire::cluster::NewCluster, version: Version) -> ApiResult<()> {
+fn check_counts(wanted: &wire::cluster::NewCluster, version: Version, most: u32) -> ApiResult<()> {
+    let nodes = i64::from(wanted.master_count) + i64::from(wanted.node_count);
+    if nodes > i64::from(most) {
+        return Err(ApiError::forbidden(format!(
+            "The quota allows a cluster of {most} nodes, and {nodes} are asked for."
+        )));
+    }
     if wanted.master_count % 2 == 0 {
         return Err(ApiError::invalid(
             "master_count",
@@ -102,6 +108,17 @@ fn check_counts(wanted: &wire::cluster::NewCluster, version: Version) -> ApiResu
     if wanted.node_count == 0 && version < Version::v1(10) {
         return Err(ApiError::bad_request(
             "Zero node_count is not supported before microversion 1.10.",
+        ));
+    }
+    Ok(())
+}
+
+/// Where clusters act by a trust, the creator's token must be one that Keystone lets make a trust.
+fn check_trust(cx: &Context) -> ApiResult<()> {
+    if cx.config().trust.identity == IdentityMode::Trust && cx.caller.is_app_cred {
+        return Err(ApiError::forbidden(
+            "A cluster needs a trust here, which Keystone does not let application credentials make: \
+             log in with a password instead.",
         ));
     }
     Ok(())
@@ -124,6 +141,8 @@ fn with_defaults(
         or(wanted.master_flavor_id, &template.master_flavor_id),
         &flavor_id,
     );
+    let labels = Labels::inherited(&template.labels, wanted.labels, wanted.merge_labels);
+    check_size("labels", &labels)?;
     Ok(Cluster {
         uuid: ClusterId(Uuid::new_v4()),
         project_id,
@@ -132,7 +151,7 @@ fn with_defaults(
         cluster_template_id: template.uuid,
         keypair: or(wanted.keypair, &template.keypair_id),
         docker_volume_size: wanted.docker_volume_size.or(template.docker_volume_size),
-        labels: Labels::inherited(&template.labels, wanted.labels, wanted.merge_labels),
+        labels,
         master_flavor_id,
         flavor_id,
         fixed_network: or(wanted.fixed_network, &template.fixed_network),
@@ -156,6 +175,58 @@ fn with_defaults(
         created_at: date_time(cx.now()),
         updated_at: None,
     })
+}
+
+/// Fields of a template that no cluster can override.
+const FINAL: [&str; 11] = [
+    "apiserver_port",
+    "dns_nameserver",
+    "docker_storage_driver",
+    "http_proxy",
+    "https_proxy",
+    "insecure_registry",
+    "network_driver",
+    "no_proxy",
+    "registry_enabled",
+    "tls_disabled",
+    "volume_driver",
+];
+
+/// Refuses a template from which the driver can build no cluster at all: it is asked about a plain one.
+///
+/// # Errors
+/// 400 that names the field.
+pub(crate) fn check_template(cx: &Context, template: &ClusterTemplate) -> ApiResult<()> {
+    let offer = offer(cx);
+    let Some(driver) = template.driver.as_deref().and_then(|name| offer.find(name)) else {
+        return Ok(());
+    };
+    let plain = json!({
+        "cluster_template_id": template.uuid,
+        "flavor_id": "any",
+        "master_flavor_id": "any",
+        "floating_ip_enabled": false,
+        "master_lb_enabled": false,
+        "docker_volume_size": i32::MAX,
+    });
+    let plain = wire::cluster::NewCluster::parse(plain)?;
+    let mut cluster = with_defaults(cx, plain, template, template.project_id.clone())?;
+    cluster.labels = Labels::default();
+    let ask = Ask {
+        groups: default_groups(&cluster, template, (1, 1))?,
+        cluster,
+        template: template.clone(),
+        resolved: Resolved {
+            image_id: template.image_id.clone(),
+            ..Resolved::default()
+        },
+    };
+    match driver.validate(&ask) {
+        Err(invalid) if FINAL.contains(&invalid.field.as_str()) => {
+            Err(ApiError::invalid_field(&invalid.field, invalid.reason))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Looks everything up that the cluster and its template name, all at once and with the caller's rights.

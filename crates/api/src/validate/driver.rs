@@ -57,7 +57,8 @@ impl Offer<'_> {
             .filter(|driver| !self.disabled.iter().any(|name| name == driver.name()))
     }
 
-    fn find(&self, name: &str) -> Option<&Arc<dyn Driver>> {
+    /// The driver of a name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<dyn Driver>> {
         self.offered().find(|driver| driver.name() == name)
     }
 }

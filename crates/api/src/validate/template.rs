@@ -102,9 +102,18 @@ pub(crate) async fn resolve_changed(
     changed: &[&str],
 ) -> ApiResult<()> {
     let is_changed = |name: &str| changed.contains(&name);
-    let image = look_up(cx, fields, &is_changed).await?;
+    // A distribution is right or wrong for an image, so a change of either asks for it.
+    let is_looked_up = |name: &str| is_changed(name) || name == "image_id" && is_changed("cluster_distro");
+    let image = look_up(cx, fields, &is_looked_up).await?;
     if let Some(image) = &image {
-        fields.cluster_distro = Some(distribution(image, &fields.image_id)?);
+        let distro = distribution(image, &fields.image_id)?;
+        if is_changed("cluster_distro")
+            && let Some(given) = fields.cluster_distro.as_deref().filter(|given| *given != distro)
+        {
+            let reason = format!("The image {} has os_distro {distro}", fields.image_id);
+            return Err(ApiError::invalid("cluster_distro", given, reason));
+        }
+        fields.cluster_distro = Some(distro);
     }
     if ["coe", "server_type", "driver", "image_id", "cluster_distro"]
         .into_iter()

@@ -41,8 +41,8 @@ pub(crate) fn render(group: &NodeGroup, cluster_labels: &Labels, base: &str) -> 
         "labels_overridden": diff.overridden,
         "labels_added": diff.added,
         "labels_skipped": diff.skipped,
-        "node_labels": group.node_labels,
-        "node_taints": group.node_taints,
+        "node_labels": (!group.node_labels.is_empty()).then_some(&group.node_labels),
+        "node_taints": (!group.node_taints.is_empty()).then_some(&group.node_taints),
         "created_at": timestamp(group.created_at),
         "updated_at": timestamp_or_null(group.updated_at),
     });

@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use jeroboam_simcloud::keystone::{ApplicationCredential, Scope};
+use jeroboam_simcloud::secret::Secret;
 use jeroboam_store::Settlement;
 use jeroboam_types::{Millis, Status};
 use serde_json::{Value, json};
@@ -321,6 +323,82 @@ async fn the_quota_of_the_project_holds() {
             .refusal(403)
             .contains('2')
     );
+}
+
+#[tokio::test]
+async fn no_cluster_has_more_nodes_than_the_quota_allows() {
+    let rig = Rig::with("[quotas]\nmax_nodes_per_cluster = 4").await;
+    let token = rig.token("demo", "demo").await;
+    let template = rig.template(&token, json!({"master_lb_enabled": true})).await;
+    for (masters, workers, status) in [
+        (1, 3, 202),
+        (3, 1, 202),
+        (1, 4, 403),
+        (3, 2, 403),
+        (1, i32::MAX, 403),
+        (i32::MAX, i32::MAX, 403),
+    ] {
+        let body = json!({"cluster_template_id": template, "master_count": masters, "node_count": workers});
+        let answer = rig.call(&token, "POST", "/v1/clusters", Some(body)).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+        if status == 403 {
+            assert!(
+                answer
+                    .refusal(403)
+                    .starts_with("The quota allows a cluster of 4 nodes")
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn labels_are_not_too_large_when_they_are_merged_either() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    let (half, most) = ("v".repeat(30_000), "v".repeat(29_980));
+    let template = rig.template(&token, json!({"labels": {"a": half}})).await;
+    for (value, status) in [(&half, 400), (&most, 202)] {
+        let body = json!({"cluster_template_id": template, "labels": {"b": value}, "merge_labels": true});
+        let answer = rig.call(&token, "POST", "/v1/clusters", Some(body)).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn an_application_credential_makes_no_cluster_that_needs_a_trust() {
+    for (identity, status) in [("trust", 403), ("grant", 202)] {
+        let rig = Rig::with(&format!("[trust]\nidentity = {identity}")).await;
+        let token = rig.token("demo", "demo").await;
+        rig.cloud.with_world(|world| {
+            let keystone = &mut world.keystone;
+            let held = keystone.tokens.get_mut(&token).unwrap();
+            held.application_credential_id = Some("credential".to_owned());
+            held.methods = vec!["application_credential".to_owned()];
+            let Scope::Project(project_id) = held.scope.clone() else {
+                panic!("{:?}", held.scope)
+            };
+            let credential = ApplicationCredential {
+                name: "ci".to_owned(),
+                user_id: held.user_id.clone(),
+                project_id,
+                secret: Secret::new("secret"),
+                description: None,
+                roles: keystone.roles.keys().cloned().collect(),
+                expires_ms: None,
+                unrestricted: false,
+            };
+            keystone
+                .application_credentials
+                .insert("credential".to_owned(), credential);
+        });
+        let template = rig.template(&token, json!({})).await;
+        let body = json!({"cluster_template_id": template});
+        let answer = rig.call(&token, "POST", "/v1/clusters", Some(body)).await;
+        assert_eq!(answer.status.as_u16(), status, "{identity}: {}", answer.text);
+        if status == 403 {
+            assert!(answer.refusal(403).contains("application credentials"));
+        }
+    }
 }
 
 #[tokio::test]

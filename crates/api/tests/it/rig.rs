@@ -74,6 +74,9 @@ impl Driver for Paper {
     fn validate(&self, ask: &Ask) -> Result<(), Invalid> {
         let labels = &ask.cluster.labels;
         assert!(labels.value("panic").is_none(), "a secret of the inside");
+        if ask.template.tls_disabled {
+            return Err(Invalid::new("tls_disabled", "needs TLS. Always"));
+        }
         match labels.value("impossible") {
             Some(_) => Err(Invalid::new("labels.impossible", "cannot be built")),
             None => Ok(()),

@@ -140,6 +140,7 @@ async fn wrong_templates_are_refused_with_the_field() {
         (json!({"dns_nameserver": "2001:db8::1"}), 400, "dns_nameserver"),
         (json!({"dns_nameserver": ""}), 400, "dns_nameserver"),
         (json!({"network_driver": "flannel"}), 400, "network_driver"),
+        (json!({"tls_disabled": true}), 400, "tls_disabled: needs TLS"),
         (json!({"volume_driver": "cinder"}), 400, "volume_driver"),
         (
             json!({"docker_storage_driver": "devicemapper"}),
@@ -264,6 +265,7 @@ async fn patches_change_what_they_name() {
         (replace("/coe", json!("kubernetes")), 400),
         (replace("/driver", json!("nobody")), 400),
         (replace("/cluster_distro", json!("plan9")), 400),
+        (replace("/tls_disabled", json!(true)), 400),
         (replace("/uuid", json!("x")), 400),
         (replace("/links", json!("x")), 400),
         (replace("/flavor_id", json!("m1.none")), 400),
@@ -278,6 +280,50 @@ async fn patches_change_what_they_name() {
             .await
             .refusal(status);
     }
+}
+
+#[tokio::test]
+async fn the_distribution_is_that_of_the_image() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    // Its driver takes every distribution.
+    let uuid = rig.template(&token, json!({"server_type": "bm"})).await;
+    let path = format!("{PATH}/{uuid}");
+    let patch = replace("/cluster_distro", json!("plan9"));
+    let answer = rig.call(&token, "PATCH", &path, Some(patch)).await;
+    assert!(
+        answer.refusal(400).contains("os_distro debian"),
+        "{}",
+        answer.text
+    );
+    let shown = rig.get(&token, &path).await.expect(200);
+    assert_eq!(shown["cluster_distro"], "debian");
+}
+
+#[tokio::test]
+async fn a_patch_that_was_answered_is_never_lost_to_another_one() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    let uuid = rig.template(&token, json!({})).await;
+    let path = format!("{PATH}/{uuid}");
+    let patches = [
+        ("replace", "flavor_id", json!("m1.medium")),
+        ("replace", "name", json!("other")),
+        ("add", "tags", json!("a,b")),
+    ];
+    let calls = patches.iter().map(|(op, key, value)| {
+        let patch = json!([{"op": op, "path": format!("/{key}"), "value": value}]);
+        rig.call(&token, "PATCH", &path, Some(patch))
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    let shown = rig.get(&token, &path).await.expect(200);
+    for ((_, key, value), answer) in patches.iter().zip(&answers) {
+        match answer.status.as_u16() {
+            200 => assert_eq!(shown[key], *value, "{key}"),
+            _ => assert!(answer.refusal(409).contains(&uuid)),
+        }
+    }
+    assert!(answers.iter().any(|answer| answer.status == 200));
 }
 
 #[tokio::test]

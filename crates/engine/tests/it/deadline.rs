@@ -26,7 +26,7 @@ async fn a_creation_ends_at_its_deadline_and_says_what_it_waited_for() {
     let engine = house.engine(|_| {}).await;
     let cluster = house
         .ask(1, 1, |new| {
-            new.deadline = SystemClock.now().plus(Duration::from_secs(3))
+            new.deadline = SystemClock.now().plus(Duration::from_secs(8))
         })
         .await;
     let row = house.settled(cluster).await;

@@ -3,7 +3,7 @@
 use jeroboam_types::ClusterTemplate;
 
 use super::fixture::{new_cluster, on_each, project, template};
-use crate::{CreateError, Ident, Page, Scope, StoreError};
+use crate::{CreateError, Ident, InUse, Page, Scope, StoreError};
 
 #[tokio::test]
 async fn a_template_reads_back_as_it_was_written_and_changes_all_but_its_origin() {
@@ -20,6 +20,7 @@ async fn a_template_reads_back_as_it_was_written_and_changes_all_but_its_origin(
             Err(StoreError::Conflict(_))
         ));
 
+        let before = kept.clone();
         kept.flavor_id = None;
         kept.public = true;
         kept.updated_at = Some(kept.created_at);
@@ -28,13 +29,70 @@ async fn a_template_reads_back_as_it_was_written_and_changes_all_but_its_origin(
             user_id: "other".into(),
             ..kept.clone()
         };
-        store.templates().update(&moved).await.unwrap();
+        store
+            .templates()
+            .update(&before, &moved, InUse::Refuse)
+            .await
+            .unwrap();
         assert_eq!(store.templates().load(kept.uuid).await.unwrap(), kept);
         let unknown = template("p1", "x");
         assert!(matches!(
-            store.templates().update(&unknown).await,
+            store.templates().update(&unknown, &unknown, InUse::Change).await,
             Err(StoreError::NotFound)
         ));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_changes_of_the_same_template_the_second_is_stale() {
+    on_each(async |store| {
+        let before = template("p1", "t");
+        store.templates().insert(&before).await.unwrap();
+        let named = |name: &str| ClusterTemplate {
+            name: Some(name.to_owned()),
+            ..before.clone()
+        };
+        let (first, second) = (named("first"), named("second"));
+        store
+            .templates()
+            .update(&before, &first, InUse::Refuse)
+            .await
+            .unwrap();
+        let lost = store.templates().update(&before, &second, InUse::Refuse).await;
+        assert!(matches!(lost, Err(StoreError::Stale)), "{lost:?}");
+        assert_eq!(store.templates().load(before.uuid).await.unwrap(), first);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_template_is_never_changed_under_a_cluster_being_made() {
+    on_each(async |store| {
+        for _ in 0..8 {
+            let before = template("p1", "t");
+            store.templates().insert(&before).await.unwrap();
+            let after = ClusterTemplate {
+                flavor_id: None,
+                ..before.clone()
+            };
+            let (id, creator, changer) = (before.uuid, store.clone(), store.clone());
+            let create = tokio::spawn(async move {
+                let new = new_cluster("p1", "c", id);
+                creator.clusters().create(&new, None).await.unwrap();
+                // What the cluster is made from, from here on.
+                creator.templates().load(id).await.unwrap()
+            });
+            let change =
+                tokio::spawn(async move { changer.templates().update(&before, &after, InUse::Refuse).await });
+            let (made_from, changed) = (create.await.unwrap(), change.await.unwrap());
+            let now = store.templates().load(id).await.unwrap();
+            assert_eq!(made_from, now, "{changed:?}");
+            assert_eq!(changed.is_ok(), now.flavor_id.is_none());
+            let late = store.templates().update(&now, &now, InUse::Refuse).await;
+            assert!(matches!(late, Err(StoreError::Conflict(_))), "{late:?}");
+            store.templates().update(&now, &now, InUse::Change).await.unwrap();
+        }
     })
     .await;
 }

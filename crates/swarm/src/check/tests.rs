@@ -144,3 +144,16 @@ fn a_long_list_of_missing_nodes_is_cut() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_kept() {
+    let mut huge = listed("worker-0", false);
+    huge["Description"]["Junk"] = json!("x".repeat(LONGEST_ANSWER + 4 * ANSWER_PER_NODE));
+    let Report::NotYet(text) = look_at((200, json!([huge]))).await else {
+        panic!("ready")
+    };
+    assert!(
+        text.starts_with("the Docker API answers badly: with more than"),
+        "{text}"
+    );
+}

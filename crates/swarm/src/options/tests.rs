@@ -269,3 +269,37 @@ fn right_values_are_read_and_unknown_labels_ignored() {
         ("flavor-id", 3)
     );
 }
+
+#[test]
+fn a_given_subnet_must_have_room_for_the_nodes() {
+    let mut ask = ask(1, 13);
+    ask.resolved.fixed_network_id = Some("net".into());
+    ask.resolved.fixed_subnet_id = Some("subnet".into());
+    ask.resolved.fixed_subnet_cidr = Some("192.0.2.16/28".into());
+    Options::parse(&ask).unwrap();
+    ask.cluster.master_lb_enabled = Some(true);
+    let wrong = Options::parse(&ask).unwrap_err();
+    assert_eq!(wrong.field, "fixed_subnet");
+    assert_eq!(
+        wrong.reason,
+        "192.0.2.16/28 has 14 addresses, and nodes and load balancer need 15"
+    );
+}
+
+#[test]
+fn no_number_of_nodes_takes_all_memory() {
+    let mut ask = ask(1, 9_999);
+    ask.resolved.fixed_network_id = Some("net".into());
+    Options::parse(&ask).unwrap();
+    for count in [10_000, i32::MAX] {
+        for group in [0, 1] {
+            let mut poisoned = ask.clone();
+            poisoned.groups[1].node_count = i32::MAX;
+            poisoned.groups[group].node_count = count;
+            let driver = crate::SwarmDriver;
+            use jeroboam_driver::Driver as _;
+            assert_eq!(driver.validate(&poisoned).unwrap_err().field, "node_count");
+            assert!(driver.graph(&poisoned).is_err());
+        }
+    }
+}
