@@ -94,7 +94,7 @@ mod tests {
     fn a_debian_mirror_is_told_from_other_archives() {
         let sources = "\
 deb [arch=amd64 signed-by=/etc/keys/x.gpg] https://download.example.com/linux/debian bookworm stable
-deb http://security.debian.org/debian-security bookworm-security main
+deb http://security.xx.debian.org/debian-security bookworm-security main
 
 Types: deb
 URIs: http://mirror.example.net/debian/
@@ -107,13 +107,13 @@ Components: main
     #[test]
     fn a_machine_of_another_distribution_has_none() {
         assert_eq!(find("deb http://archive.example.org/ubuntu noble main\n"), None);
-        let off = "Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm\nEnabled: no\n";
+        let off = "Types: deb\nURIs: http://ftp.xx.debian.org/debian\nSuites: bookworm\nEnabled: no\n";
         assert_eq!(find(off), None);
     }
 
     #[test]
     fn the_default_mirror_is_found_in_the_old_format() {
-        let sources = "# comment\ndeb http://deb.debian.org/debian bookworm main\n";
-        assert_eq!(find(sources).as_deref(), Some("http://deb.debian.org/debian"));
+        let sources = "# comment\ndeb http://ftp.xx.debian.org/debian bookworm main\n";
+        assert_eq!(find(sources).as_deref(), Some("http://ftp.xx.debian.org/debian"));
     }
 }
