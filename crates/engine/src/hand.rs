@@ -309,7 +309,8 @@ impl Hand<'_> {
     /// The cluster's identity may have been changed or taken away behind our back: it is ours to mend.
     async fn repair(&self, error: &StepError) -> Result<(), StoreError> {
         if error.is_unauthorized() {
-            self.wait(self.context.repair_identity()).await?;
+            // Rare and large: kept out of every step's own size.
+            self.wait(Box::pin(self.context.repair_identity())).await?;
         }
         Ok(())
     }
