@@ -54,7 +54,7 @@ impl Hand<'_> {
             (None, Some(resource)) => self.intend(resource),
             (None, None) => return self.removed(key).await,
         };
-        if entry.uncertain {
+        if entry.uncertain && resource::is_remote(&entry.spec) {
             match self.wait(resource::find(self.context, &entry, &self.made)).await {
                 Ok(found) if !found.is_empty() => return self.adopt(entry, found).await,
                 // The call may still be at work on the other side: sent again too early, it would make two.

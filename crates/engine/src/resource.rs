@@ -188,6 +188,11 @@ async fn check(context: &Context<'_>, made: &Made) -> Step<Look> {
     })
 }
 
+/// True for what a call to another service makes: only that can still happen after a crash of this process.
+pub(crate) fn is_remote(spec: &Spec) -> bool {
+    !matches!(spec, Spec::Certificates | Spec::Coe)
+}
+
 /// Type of the service that a kind of resource lives in.
 pub(crate) fn service(spec: &Spec) -> &'static str {
     match spec {
