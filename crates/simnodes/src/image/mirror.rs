@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+/// Domain of Debian's own hosts.
+const DEBIAN: &str = "debian.org";
+
 /// Base URI of a mirror of Debian's archive from the APT sources; `None` leaves the choice to debootstrap.
 pub(super) fn of_this_machine() -> Option<String> {
     let mut sources = String::new();
@@ -39,7 +42,9 @@ fn find(sources: &str) -> Option<String> {
             return false;
         };
         let host = rest.split('/').next().unwrap_or_default();
-        let debian = host == "debian.org" || host.ends_with(".debian.org");
+        let debian = host
+            .strip_suffix(DEBIAN)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
         let has_updates = suites
             .get(uri)
             .is_some_and(|suites| suites.iter().any(|s| s.ends_with("-updates")));
@@ -94,7 +99,7 @@ mod tests {
     fn a_debian_mirror_is_told_from_other_archives() {
         let sources = "\
 deb [arch=amd64 signed-by=/etc/keys/x.gpg] https://download.example.com/linux/debian bookworm stable
-deb http://security.xx.debian.org/debian-security bookworm-security main
+deb http://security.example.net/debian-security bookworm-security main
 
 Types: deb
 URIs: http://mirror.example.net/debian/
@@ -107,13 +112,14 @@ Components: main
     #[test]
     fn a_machine_of_another_distribution_has_none() {
         assert_eq!(find("deb http://archive.example.org/ubuntu noble main\n"), None);
-        let off = "Types: deb\nURIs: http://ftp.xx.debian.org/debian\nSuites: bookworm\nEnabled: no\n";
-        assert_eq!(find(off), None);
+        let off = format!("Types: deb\nURIs: http://ftp.{DEBIAN}/debian\nSuites: bookworm\nEnabled: no\n");
+        assert_eq!(find(&off), None);
     }
 
     #[test]
     fn the_default_mirror_is_found_in_the_old_format() {
-        let sources = "# comment\ndeb http://ftp.xx.debian.org/debian bookworm main\n";
-        assert_eq!(find(sources).as_deref(), Some("http://ftp.xx.debian.org/debian"));
+        let mirror = format!("http://ftp.{DEBIAN}/debian");
+        let sources = format!("# comment\ndeb {mirror} bookworm main\n");
+        assert_eq!(find(&sources), Some(mirror));
     }
 }
