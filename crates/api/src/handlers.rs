@@ -58,23 +58,25 @@ fn not_implemented(what: &str) -> ApiError {
 /// A cluster that the caller may do something to. Who may not do it even to an own cluster learns nothing of
 /// which clusters exist.
 async fn find_cluster(cx: &Context, action: Action, ident: &str) -> ApiResult<ClusterRow> {
-    let permit = cx.caller.may(action, Target::Own)?;
+    let permit = cx.caller.may(action, Target::Own).await?;
     let found = cx
         .store()
         .clusters()
         .find(&permit.scope, &Ident::parse(ident))
         .await;
     let row = found.map_err(|error| of_lookup(error, "Cluster", "clusters", ident))?;
-    cx.caller.may(
-        action,
-        Target::Object(&row.cluster.project_id, &row.cluster.user_id),
-    )?;
+    cx.caller
+        .may(
+            action,
+            Target::Object(&row.cluster.project_id, &row.cluster.user_id),
+        )
+        .await?;
     Ok(row)
 }
 
 /// A template that the caller may do something to.
 async fn find_template(cx: &Context, action: Action, ident: &str) -> ApiResult<ClusterTemplate> {
-    let permit = cx.caller.may(action, Target::Own)?;
+    let permit = cx.caller.may(action, Target::Own).await?;
     let found = cx
         .store()
         .templates()
@@ -82,7 +84,8 @@ async fn find_template(cx: &Context, action: Action, ident: &str) -> ApiResult<C
         .await;
     let template = found.map_err(|error| of_lookup(error, "ClusterTemplate", "cluster templates", ident))?;
     cx.caller
-        .may(action, Target::Object(&template.project_id, &template.user_id))?;
+        .may(action, Target::Object(&template.project_id, &template.user_id))
+        .await?;
     Ok(template)
 }
 

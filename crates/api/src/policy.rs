@@ -142,11 +142,11 @@ impl Rule {
 }
 
 impl Caller {
-    /// Grants an action or refuses it.
+    /// Grants an action or refuses it. A rule may have to ask a server first.
     ///
     /// # Errors
     /// 403 that names the rule.
-    pub(crate) fn may(&self, action: Action, target: Target<'_>) -> ApiResult<Permit> {
+    pub(crate) async fn may(&self, action: Action, target: Target<'_>) -> ApiResult<Permit> {
         let refused = |action: Action| {
             ApiError::forbidden(format!(
                 "Policy does not allow {} to be performed.",
@@ -182,7 +182,13 @@ impl Caller {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
+
+    fn may(caller: &Caller, action: Action, target: Target<'_>) -> ApiResult<Permit> {
+        caller.may(action, target).now_or_never().unwrap()
+    }
 
     fn caller(roles: &[&str]) -> Caller {
         Caller::for_tests("user", Some("project"), roles)
@@ -192,59 +198,40 @@ mod tests {
     fn members_act_in_their_project_and_readers_only_read() {
         let (own, other, user) = ("project".into(), "other".into(), "someone".into());
         let member = caller(&["member", "reader"]);
-        assert!(
-            member
-                .may(Action::ClusterDelete, Target::Object(&own, &user))
-                .is_ok()
-        );
-        assert!(
-            member
-                .may(Action::ClusterDelete, Target::Object(&other, &user))
-                .is_err()
-        );
+        assert!(may(&member, Action::ClusterDelete, Target::Object(&own, &user)).is_ok());
+        assert!(may(&member, Action::ClusterDelete, Target::Object(&other, &user)).is_err());
         let reader = caller(&["reader"]);
-        assert!(
-            reader
-                .may(Action::ClusterShow, Target::Object(&own, &user))
-                .is_ok()
-        );
-        assert!(reader.may(Action::ClusterCreate, Target::Own).is_err());
-        assert!(
-            caller(&["manager"])
-                .may(Action::ClusterList, Target::Own)
-                .is_err()
-        );
+        assert!(may(&reader, Action::ClusterShow, Target::Object(&own, &user)).is_ok());
+        assert!(may(&reader, Action::ClusterCreate, Target::Own).is_err());
+        assert!(may(&caller(&["manager"]), Action::ClusterList, Target::Own).is_err());
     }
 
     #[test]
     fn certificates_are_for_the_creator_and_for_administrators() {
         let (own, creator, colleague) = ("project".into(), "user".into(), "colleague".into());
         let member = caller(&["member", "reader"]);
+        assert!(may(&member, Action::CertificateSign, Target::Object(&own, &creator)).is_ok());
+        assert!(may(&member, Action::CertificateSign, Target::Object(&own, &colleague)).is_err());
         assert!(
-            member
-                .may(Action::CertificateSign, Target::Object(&own, &creator))
-                .is_ok()
-        );
-        assert!(
-            member
-                .may(Action::CertificateSign, Target::Object(&own, &colleague))
-                .is_err()
-        );
-        assert!(
-            caller(&["admin"])
-                .may(Action::CertificateSign, Target::Object(&own, &colleague))
-                .is_ok()
+            may(
+                &caller(&["admin"]),
+                Action::CertificateSign,
+                Target::Object(&own, &colleague)
+            )
+            .is_ok()
         );
     }
 
     #[test]
     fn only_administrators_reach_beyond_their_project() {
-        let scope = |roles: &[&str]| caller(roles).may(Action::ClusterList, Target::Own).unwrap().scope;
+        let scope = |roles: &[&str]| {
+            may(&caller(roles), Action::ClusterList, Target::Own)
+                .unwrap()
+                .scope
+        };
         assert!(matches!(scope(&["admin"]), Scope::All));
         assert!(matches!(scope(&["reader"]), Scope::Project { .. }));
-        let error = caller(&["member"])
-            .may(Action::ServiceList, Target::Own)
-            .unwrap_err();
+        let error = may(&caller(&["member"]), Action::ServiceList, Target::Own).unwrap_err();
         let body = format!("{error:?}");
         assert!(body.contains("magnum-service:get_all"), "{body}");
     }

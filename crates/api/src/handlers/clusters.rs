@@ -27,7 +27,7 @@ pub(crate) async fn list(cx: &Context, detail: bool) -> ApiResult<Response> {
     cx.query.only(&ARGUMENTS)?;
     let paging = Paging::parse(&cx.query, cx.config().api.max_limit)?;
     let key = SortKey::parse(Table::Clusters, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
-    let permit = cx.caller.may(action, Target::Own)?;
+    let permit = cx.caller.may(action, Target::Own).await?;
     let listed = cx.store().clusters().list(&permit.scope, &paging.page(key)).await;
     let mut rows = listed.map_err(|error| match error {
         StoreError::NotFound => paging.marker_gone("Cluster"),
@@ -60,7 +60,7 @@ pub(crate) async fn show(cx: &Context, ident: &str) -> ApiResult<Response> {
 pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let wanted = NewCluster::parse(cx.json("cluster", BodyKind::Object)?)?;
-    let permit = cx.caller.may(Action::ClusterCreate, Target::Own)?;
+    let permit = cx.caller.may(Action::ClusterCreate, Target::Own).await?;
     let template = template_to_use(cx, &permit, &wanted.cluster_template_id).await?;
     let named = wanted.cluster_template_id.clone();
     // Boxed: six look-ups at once are too large for the stack of every request.

@@ -15,7 +15,7 @@ use crate::wire::{timestamp, timestamp_or_null};
 /// `GET /v1/mservices`
 pub(crate) async fn list(cx: &Context) -> ApiResult<Response> {
     cx.query.only(&[])?;
-    cx.caller.may(Action::ServiceList, Target::Own)?;
+    cx.caller.may(Action::ServiceList, Target::Own).await?;
     let services = cx.store().services().list().await?;
     let items: Vec<Value> = services.iter().map(|service| render(cx, service)).collect();
     Ok(reply(StatusCode::OK, json!({ "mservices": items })))
@@ -45,7 +45,7 @@ fn render(cx: &Context, service: &ServiceRow) -> Value {
 /// `GET /v1/stats`
 pub(crate) async fn stats(cx: &Context) -> ApiResult<Response> {
     cx.query.only(&["project_id", "type"])?;
-    let permit = cx.caller.may(Action::StatsShow, Target::Own)?;
+    let permit = cx.caller.may(Action::StatsShow, Target::Own).await?;
     if let Some(kind) = cx.query.find("type")
         && !kind.eq_ignore_ascii_case("cluster")
     {

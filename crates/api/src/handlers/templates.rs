@@ -28,7 +28,7 @@ pub(crate) async fn list(cx: &Context, detail: bool) -> ApiResult<Response> {
     cx.query.only(&ARGUMENTS)?;
     let paging = Paging::parse(&cx.query, cx.config().api.max_limit)?;
     let key = SortKey::parse(Table::Templates, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
-    let permit = cx.caller.may(action, Target::Own)?;
+    let permit = cx.caller.may(action, Target::Own).await?;
     let listed = cx
         .store()
         .templates()
@@ -58,10 +58,12 @@ pub(crate) async fn show(cx: &Context, ident: &str) -> ApiResult<Response> {
     let found = cx.store().templates().find(&scope, &Ident::parse(ident)).await;
     let template = found.map_err(|error| of_lookup(error, "ClusterTemplate", "cluster templates", ident))?;
     if !template.public {
-        cx.caller.may(
-            Action::TemplateShow,
-            Target::Object(&template.project_id, &template.user_id),
-        )?;
+        cx.caller
+            .may(
+                Action::TemplateShow,
+                Target::Object(&template.project_id, &template.user_id),
+            )
+            .await?;
     }
     Ok(reply(StatusCode::OK, render(&template, &cx.base)))
 }
@@ -70,9 +72,9 @@ pub(crate) async fn show(cx: &Context, ident: &str) -> ApiResult<Response> {
 pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let mut fields = TemplateFields::parse(cx.json("cluster_template", BodyKind::Object)?)?;
-    let project = own_project(cx, Action::TemplateCreate)?;
+    let project = own_project(cx, Action::TemplateCreate).await?;
     if fields.public || fields.hidden {
-        cx.caller.may(Action::TemplatePublish, Target::Own)?;
+        cx.caller.may(Action::TemplatePublish, Target::Own).await?;
     }
     validate::template::check(&mut fields, cx.config())?;
     validate::template::resolve_new(cx, &mut fields).await?;
@@ -118,7 +120,7 @@ pub(crate) async fn update(cx: &Context, ident: &str) -> ApiResult<Response> {
         return Ok(reply(StatusCode::OK, render(&old, &cx.base)));
     }
     if changed.iter().any(|name| matches!(*name, "public" | "hidden")) {
-        cx.caller.may(Action::TemplatePublish, Target::Own)?;
+        cx.caller.may(Action::TemplatePublish, Target::Own).await?;
     }
     let in_use = match is_open_to_change(&changed, &fields) {
         true => InUse::Change,
@@ -163,8 +165,8 @@ pub(crate) async fn delete(cx: &Context, ident: &str) -> ApiResult<Response> {
 }
 
 /// The project that a new object is to belong to.
-pub(crate) fn own_project(cx: &Context, action: Action) -> ApiResult<ProjectId> {
-    cx.caller.may(action, Target::Own)?;
+pub(crate) async fn own_project(cx: &Context, action: Action) -> ApiResult<ProjectId> {
+    cx.caller.may(action, Target::Own).await?;
     cx.caller
         .project_id
         .clone()

@@ -42,7 +42,7 @@ pub(crate) async fn accept(
     wanted: wire::cluster::NewCluster,
     template: ClusterTemplate,
 ) -> ApiResult<NewCluster> {
-    let project_id = own_project(cx, Action::ClusterCreate)?;
+    let project_id = own_project(cx, Action::ClusterCreate).await?;
     check_counts(&wanted, cx.version, cx.config().quotas.max_nodes_per_cluster)?;
     check_trust(cx)?;
     let driver = offer(cx).choose(
