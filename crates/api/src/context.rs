@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use jeroboam_cloud::{Credentials, Session};
 use jeroboam_config::Config;
+use jeroboam_driver::Drivers;
 use jeroboam_store::Store;
 use jeroboam_types::Millis;
 use serde_json::Value;
@@ -30,6 +31,8 @@ pub(crate) struct Site {
     pub(crate) app: App,
     pub(crate) settings: Settings,
     pub(crate) tokens: Tokens,
+    /// Those that new clusters may be made with.
+    pub(crate) drivers: Drivers,
 }
 
 impl Site {
@@ -42,7 +45,11 @@ impl Site {
             settings.keystone_uri.clone(),
             app.clock,
         );
+        let options = &app.config.drivers;
         Self {
+            drivers: app
+                .drivers
+                .offered(&options.disabled_drivers, &options.enabled_beta_drivers),
             app,
             settings,
             tokens,

@@ -46,7 +46,7 @@ pub struct App {
     pub connector: Connector,
     /// The service's own session: it validates tokens.
     pub service: Session,
-    /// Drivers that clusters can be made with.
+    /// Every driver; which of them are offered for new clusters is up to the options.
     pub drivers: Drivers,
     /// Opens the keys of certificate authorities.
     pub keyring: Arc<Keyring>,

@@ -5,7 +5,9 @@
 //! gets the same answer.
 
 pub mod ask;
+mod drivers;
 pub mod graph;
+pub mod label;
 
 use async_trait::async_trait;
 use jeroboam_types::{Coe, ServerType};
@@ -13,7 +15,9 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 pub use ask::{Ask, NodeAsk, Proxies};
+pub use drivers::Drivers;
 pub use graph::{Graph, Key, Made, Ref, Resource, Spec};
+pub use label::{LabelDefault, LabelKind, LabelReach, LabelSpec};
 
 /// A combination that a driver builds: Magnum's (server_type, os, coe).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,13 @@ pub struct Provides {
     pub os: Option<&'static str>,
     /// The COE.
     pub coe: Coe,
+}
+
+impl Provides {
+    /// True when an image's `os_distro` and the rest of a wish are of this combination.
+    pub fn covers(&self, server_type: ServerType, os: &str, coe: Coe) -> bool {
+        self.server_type == server_type && self.coe == coe && self.os.is_none_or(|provided| provided == os)
+    }
 }
 
 /// A wrong value in what is asked, found before anything is built.
@@ -137,6 +148,17 @@ pub trait Driver: Send + Sync {
     /// What it builds.
     fn provides(&self) -> &'static [Provides];
 
+    /// True for a driver that operators have to switch on (`[drivers] enabled_beta_drivers`).
+    fn beta(&self) -> bool {
+        false
+    }
+
+    /// Labels that it knows. The API refuses wrong values of these when they are given; others are kept, and
+    /// reported to the client.
+    fn labels(&self) -> &'static [LabelSpec] {
+        &[]
+    }
+
     /// Checks what is asked, before anything is built or written.
     fn validate(&self, ask: &Ask) -> Result<(), Invalid>;
 
@@ -151,49 +173,4 @@ pub trait Driver: Send + Sync {
 
     /// Looks at the running COE once; errors and closed ports are [`Report::NotYet`].
     async fn check(&self, ask: &Ask, access: &Access) -> Report;
-}
-
-/// Drivers that this process has.
-#[derive(Clone, Default)]
-pub struct Drivers(std::sync::Arc<Vec<std::sync::Arc<dyn Driver>>>);
-
-impl Drivers {
-    /// The given drivers, in order of preference.
-    pub fn new(drivers: Vec<std::sync::Arc<dyn Driver>>) -> Self {
-        Self(std::sync::Arc::new(drivers))
-    }
-
-    /// Driver of a name.
-    pub fn named(&self, name: &str) -> Option<&std::sync::Arc<dyn Driver>> {
-        self.0.iter().find(|driver| driver.name() == name)
-    }
-
-    /// First driver that builds the combination.
-    pub fn providing(
-        &self,
-        server_type: ServerType,
-        os: &str,
-        coe: Coe,
-    ) -> Option<&std::sync::Arc<dyn Driver>> {
-        self.0.iter().find(|driver| {
-            driver.provides().iter().any(|provides| {
-                provides.server_type == server_type
-                    && provides.coe == coe
-                    && provides.os.is_none_or(|provided| provided == os)
-            })
-        })
-    }
-
-    /// Every driver.
-    pub fn iter(&self) -> impl Iterator<Item = &std::sync::Arc<dyn Driver>> {
-        self.0.iter()
-    }
-}
-
-impl std::fmt::Debug for Drivers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.0.iter().map(|driver| driver.name()))
-            .finish()
-    }
 }

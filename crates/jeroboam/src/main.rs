@@ -5,6 +5,7 @@ mod clients;
 mod configuration;
 mod database;
 mod demo;
+mod drivers;
 mod keys;
 mod logging;
 mod output;

@@ -8,7 +8,6 @@ use anyhow::{Context, bail};
 use jeroboam_api::App;
 use jeroboam_cloud::Connector;
 use jeroboam_config::Config;
-use jeroboam_driver::{Driver, Drivers};
 use jeroboam_engine::{Clock, Engine, Parts, SystemClock};
 use jeroboam_pki::{Keyring, kid_of};
 use jeroboam_store::{Store, StoreError};
@@ -22,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::cli::Configuration;
-use crate::{configuration, logging};
+use crate::{configuration, drivers, logging};
 
 /// How often the service tells that it lives, for `openstack coe service list`.
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -84,15 +83,10 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
     options.owner = format!("{}/{}", config.default.host, instance(&config)?);
     store.engine().release_all(&options.owner).await?;
 
-    // A disabled driver builds nothing new, and goes on to serve what it has built.
-    let all: Vec<Arc<dyn Driver>> = vec![Arc::new(jeroboam_swarm::SwarmDriver)];
-    let disabled = &config.drivers.disabled_drivers;
-    let offered = all
-        .iter()
-        .filter(|driver| !disabled.iter().any(|name| name == driver.name()))
-        .cloned()
-        .collect();
-    let drivers = Drivers::new(all);
+    let drivers = drivers::all();
+    for warning in drivers::warnings(&drivers, &config.drivers) {
+        warn!("{warning}");
+    }
     let wake = Arc::new(Notify::new());
     let shutdown = CancellationToken::new();
     let engine = Engine::new(Parts {
@@ -100,7 +94,7 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
         connector,
         service,
         trustee_admin,
-        drivers,
+        drivers: drivers.clone(),
         keyring: Arc::clone(&keyring),
         clock: Arc::new(SystemClock),
         options,
@@ -111,7 +105,7 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
         store: store.clone(),
         service: connector.session(configuration::service_user(&config)?),
         connector,
-        drivers: Drivers::new(offered),
+        drivers,
         keyring,
         config: Arc::clone(&config),
         wake: Arc::clone(&wake),

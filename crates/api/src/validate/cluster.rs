@@ -197,8 +197,8 @@ const FINAL: [&str; 11] = [
 /// # Errors
 /// 400 that names the field.
 pub(crate) fn check_template(cx: &Context, template: &ClusterTemplate) -> ApiResult<()> {
-    let offer = offer(cx);
-    let Some(driver) = template.driver.as_deref().and_then(|name| offer.find(name)) else {
+    let drivers = &cx.site.drivers;
+    let Some(driver) = template.driver.as_deref().and_then(|name| drivers.named(name)) else {
         return Ok(());
     };
     let plain = json!({

@@ -20,8 +20,6 @@ pub(crate) struct Wanted<'a> {
 /// Drivers that are offered.
 pub(crate) struct Offer<'a> {
     pub(crate) drivers: &'a Drivers,
-    /// `[drivers] disabled_drivers`
-    pub(crate) disabled: &'a [String],
     /// `[drivers] default_driver`
     pub(crate) default: Option<&'a str>,
 }
@@ -35,7 +33,8 @@ impl Offer<'_> {
     pub(crate) fn choose(&self, named: Option<&str>, wanted: Wanted<'_>) -> ApiResult<Arc<dyn Driver>> {
         if let Some(name) = named {
             let driver = self
-                .find(name)
+                .drivers
+                .named(name)
                 .ok_or_else(|| ApiError::bad_request(format!("Cluster driver {name} is not supported.")))?;
             return if builds(driver, wanted) {
                 Ok(Arc::clone(driver))
@@ -45,30 +44,15 @@ impl Offer<'_> {
         }
         let default = self
             .default
-            .and_then(|name| self.find(name))
+            .and_then(|name| self.drivers.named(name))
             .filter(|driver| builds(driver, wanted));
-        let chosen = default.or_else(|| self.offered().find(|driver| builds(driver, wanted)));
+        let chosen = default.or_else(|| self.drivers.iter().find(|driver| builds(driver, wanted)));
         chosen.map(Arc::clone).ok_or_else(|| unsupported(wanted))
-    }
-
-    fn offered(&self) -> impl Iterator<Item = &Arc<dyn Driver>> {
-        self.drivers
-            .iter()
-            .filter(|driver| !self.disabled.iter().any(|name| name == driver.name()))
-    }
-
-    /// The driver of a name.
-    pub(crate) fn find(&self, name: &str) -> Option<&Arc<dyn Driver>> {
-        self.offered().find(|driver| driver.name() == name)
     }
 }
 
 fn builds(driver: &Arc<dyn Driver>, wanted: Wanted<'_>) -> bool {
-    driver.provides().iter().any(|provides| {
-        provides.server_type == wanted.server_type
-            && provides.coe == wanted.coe
-            && provides.os.is_none_or(|os| os == wanted.os)
-    })
+    driver.builds(wanted.server_type, wanted.os, wanted.coe)
 }
 
 fn unsupported(wanted: Wanted<'_>) -> ApiError {

@@ -194,10 +194,8 @@ fn choose(cx: &Context, fields: &TemplateFields, named: Option<&str>) -> ApiResu
 
 /// Drivers that this service offers.
 pub(crate) fn offer(cx: &Context) -> Offer<'_> {
-    let options = &cx.config().drivers;
     Offer {
-        drivers: &cx.site.app.drivers,
-        disabled: &options.disabled_drivers,
-        default: options.default_driver.as_deref(),
+        drivers: &cx.site.drivers,
+        default: cx.config().drivers.default_driver.as_deref(),
     }
 }

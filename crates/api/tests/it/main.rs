@@ -6,6 +6,7 @@ mod callers;
 mod certificates;
 mod clusters;
 mod documents;
+mod drivers;
 mod hostile;
 mod microversions;
 mod nodegroups;

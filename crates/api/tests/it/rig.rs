@@ -71,6 +71,10 @@ impl Driver for Paper {
         self.1
     }
 
+    fn beta(&self) -> bool {
+        self.0.starts_with("beta")
+    }
+
     fn validate(&self, ask: &Ask) -> Result<(), Invalid> {
         let labels = &ask.cluster.labels;
         assert!(labels.value("panic").is_none(), "a secret of the inside");
@@ -205,6 +209,7 @@ impl Rig {
             drivers: Drivers::new(vec![
                 Arc::new(Paper("bare_paper", BARE)),
                 Arc::new(Paper("swarm_paper", SWARM)),
+                Arc::new(Paper("beta_paper", SWARM)),
             ]),
             keyring: Arc::clone(&keyring),
             config: Arc::new(config),
