@@ -121,6 +121,9 @@ pub enum Spec {
         subnet: Option<Ref>,
         /// Security groups.
         security_groups: Vec<Ref>,
+        /// Networks that it may send from besides its own address, in CIDR notation.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        allowed_addresses: Vec<String>,
     },
     /// Floating IP.
     FloatingIp {
@@ -280,6 +283,7 @@ impl Spec {
                 network,
                 subnet,
                 security_groups,
+                ..
             } => std::iter::once(network)
                 .chain(subnet)
                 .chain(security_groups)

@@ -78,6 +78,10 @@ pub enum Authority {
     Cluster,
     /// Signs what nodes show each other while they join.
     Node,
+    /// Signs members and clients of etcd.
+    Etcd,
+    /// Signs the Kubernetes API as it speaks to extensions of itself.
+    FrontProxy,
 }
 
 /// A certificate that a driver wants.
@@ -106,12 +110,25 @@ pub struct KeyPair {
     pub key: SecretString,
 }
 
-/// The cluster's certificate authorities as a driver may use them; their keys stay hidden.
+/// Key pair that a control plane signs the tokens of its service accounts with.
+#[derive(Clone, Debug)]
+pub struct TokenKeys {
+    /// Public key, PEM (SPKI).
+    pub public: String,
+    /// Private key, PEM (PKCS#8).
+    pub private: SecretString,
+}
+
+/// The cluster's certificate authorities as a driver may use them.
 pub trait Certificates: Send + Sync {
     /// Certificate of an authority, PEM.
     fn authority(&self, authority: Authority) -> Result<String, DriverError>;
     /// Issues a certificate with a new key.
     fn issue(&self, authority: Authority, request: &CertificateRequest) -> Result<KeyPair, DriverError>;
+    /// An authority with its key, for a control plane that signs by itself and for nobody else.
+    fn signer(&self, authority: Authority) -> Result<KeyPair, DriverError>;
+    /// Keys for the tokens of service accounts. An error for a COE that has none.
+    fn token_keys(&self) -> Result<TokenKeys, DriverError>;
 }
 
 /// How to speak with a running COE.

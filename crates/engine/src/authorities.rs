@@ -2,14 +2,17 @@
 
 use std::net::IpAddr;
 
-use jeroboam_driver::{Authority, CertificateRequest, Certificates, DriverError, KeyPair};
-use jeroboam_pki::{Authority as Signer, LeafRequest, Purpose, RsaBits, Validity};
+use jeroboam_driver::{Authority, CertificateRequest, Certificates, DriverError, KeyPair, TokenKeys};
+use jeroboam_pki::{Authority as Signer, LeafRequest, Purpose, RsaBits, RsaPair, Validity};
 use jeroboam_store::Sealed;
-use jeroboam_types::ClusterId;
-use secrecy::ExposeSecret;
+use jeroboam_types::{ClusterId, Coe};
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::Context;
 use crate::fault::StepError;
+
+/// Name of the sealed row of the keys for the tokens of service accounts.
+const TOKEN_KEYS: &str = "service-account";
 
 /// Name of the sealed row of an authority.
 fn row(purpose: Purpose) -> String {
@@ -39,29 +42,53 @@ pub(crate) async fn ensure(context: &Context<'_>) -> Result<(), StepError> {
             .await
             .map_err(|_| ours("the key generator died"))?
             .map_err(ours)?;
-        let name = row(purpose);
-        let key = authority.key_pem();
-        let sealed = context
-            .engine
-            .keyring
-            .seal(
-                &place(context.cluster.uuid, &name),
-                key.expose_secret().as_bytes(),
-            )
-            .map_err(ours)?;
-        let public_part = Some(authority.certificate_pem.clone());
-        store
-            .put_sealed(
-                context.claim,
-                &Sealed {
-                    name,
-                    public_part,
-                    sealed,
-                },
-            )
-            .await?;
+        let certificate = authority.certificate_pem.clone();
+        put(context, row(purpose), certificate, &authority.key_pem()).await?;
     }
-    Ok(())
+    ensure_token_keys(context).await
+}
+
+/// Makes the keys for the tokens of service accounts, if the COE has these and the keys are missing.
+async fn ensure_token_keys(context: &Context<'_>) -> Result<(), StepError> {
+    let cluster = context.cluster.uuid;
+    let store = context.engine.store.engine();
+    if context.ask()?.template.coe != Coe::Kubernetes
+        || store.find_sealed(cluster, TOKEN_KEYS).await?.is_some()
+    {
+        return Ok(());
+    }
+    let bits = RsaBits::try_from(context.engine.options.rsa_bits).map_err(ours)?;
+    let task = tokio::task::spawn_blocking(move || RsaPair::generate(bits));
+    let pair = task
+        .await
+        .map_err(|_| ours("the key generator died"))?
+        .map_err(ours)?;
+    put(context, TOKEN_KEYS.to_owned(), pair.public_pem, &pair.key_pem).await
+}
+
+async fn put(
+    context: &Context<'_>,
+    name: String,
+    public: String,
+    key: &SecretString,
+) -> Result<(), StepError> {
+    let place = place(context.cluster.uuid, &name);
+    let sealed = context
+        .engine
+        .keyring
+        .seal(&place, key.expose_secret().as_bytes())
+        .map_err(ours)?;
+    let row = Sealed {
+        name,
+        public_part: Some(public),
+        sealed,
+    };
+    Ok(context
+        .engine
+        .store
+        .engine()
+        .put_sealed(context.claim, &row)
+        .await?)
 }
 
 type Generator = Box<dyn FnOnce() -> Result<Signer, jeroboam_pki::Error> + Send>;
@@ -82,6 +109,9 @@ fn ours(error: impl std::fmt::Display) -> StepError {
 pub(crate) struct Authorities {
     cluster: Signer,
     node: Signer,
+    etcd: Signer,
+    front_proxy: Signer,
+    token_keys: Option<TokenKeys>,
     validity: Validity,
 }
 
@@ -91,34 +121,49 @@ impl Authorities {
         Ok(Self {
             cluster: open(context, Purpose::Cluster).await?,
             node: open(context, Purpose::Node).await?,
+            etcd: open(context, Purpose::Etcd).await?,
+            front_proxy: open(context, Purpose::FrontProxy).await?,
+            token_keys: find(context, TOKEN_KEYS)
+                .await?
+                .map(|(public, private)| TokenKeys { public, private }),
             validity,
         })
     }
 
-    fn signer(&self, authority: Authority) -> &Signer {
+    fn opened(&self, authority: Authority) -> &Signer {
         match authority {
             Authority::Cluster => &self.cluster,
             Authority::Node => &self.node,
+            Authority::Etcd => &self.etcd,
+            Authority::FrontProxy => &self.front_proxy,
         }
     }
 }
 
-async fn open(context: &Context<'_>, purpose: Purpose) -> Result<Signer, StepError> {
-    let name = row(purpose);
+/// Public part and opened key of a sealed row.
+async fn find(context: &Context<'_>, name: &str) -> Result<Option<(String, SecretString)>, StepError> {
     let cluster = context.cluster.uuid;
-    let sealed = context.engine.store.engine().find_sealed(cluster, &name).await?;
-    let sealed = sealed.ok_or_else(|| ours(format!("the {} authority is missing", purpose.as_str())))?;
+    let Some(row) = context.engine.store.engine().find_sealed(cluster, name).await? else {
+        return Ok(None);
+    };
     let key = context
         .engine
         .keyring
-        .open_text(&place(cluster, &name), &sealed.sealed)
+        .open_text(&place(cluster, name), &row.sealed)
         .map_err(ours)?;
-    Signer::from_pem(sealed.public_part.as_deref().unwrap_or_default(), &key).map_err(ours)
+    Ok(Some((row.public_part.unwrap_or_default(), key)))
+}
+
+async fn open(context: &Context<'_>, purpose: Purpose) -> Result<Signer, StepError> {
+    let found = find(context, &row(purpose)).await?;
+    let missing = || ours(format!("the {} authority is missing", purpose.as_str()));
+    let (certificate, key) = found.ok_or_else(missing)?;
+    Signer::from_pem(&certificate, &key).map_err(ours)
 }
 
 impl Certificates for Authorities {
     fn authority(&self, authority: Authority) -> Result<String, DriverError> {
-        Ok(self.signer(authority).certificate_pem.clone())
+        Ok(self.opened(authority).certificate_pem.clone())
     }
 
     fn issue(&self, authority: Authority, request: &CertificateRequest) -> Result<KeyPair, DriverError> {
@@ -133,12 +178,25 @@ impl Certificates for Authorities {
             validity: self.validity,
         };
         let issued = self
-            .signer(authority)
+            .opened(authority)
             .issue(&leaf)
             .map_err(|error| DriverError::Certificate(error.to_string()))?;
         Ok(KeyPair {
             certificate: issued.certificate_pem,
             key: issued.key_pem,
         })
+    }
+
+    fn signer(&self, authority: Authority) -> Result<KeyPair, DriverError> {
+        let signer = self.opened(authority);
+        Ok(KeyPair {
+            certificate: signer.certificate_pem.clone(),
+            key: signer.key_pem(),
+        })
+    }
+
+    fn token_keys(&self) -> Result<TokenKeys, DriverError> {
+        let missing = || DriverError::Certificate("the cluster has no keys for service accounts".to_owned());
+        self.token_keys.clone().ok_or_else(missing)
     }
 }

@@ -71,6 +71,16 @@ pub enum RsaBits {
     Rsa4096,
 }
 
+impl RsaBits {
+    pub(crate) fn size(self) -> KeySize {
+        match self {
+            Self::Rsa2048 => KeySize::Rsa2048,
+            Self::Rsa3072 => KeySize::Rsa3072,
+            Self::Rsa4096 => KeySize::Rsa4096,
+        }
+    }
+}
+
 impl TryFrom<u32> for RsaBits {
     type Error = Error;
 
@@ -148,12 +158,7 @@ impl Authority {
             Purpose::Cluster => extension::name(&[(COMMON_NAME, subject_cn)])?,
             other => extension::name(&[(ORGANIZATIONAL_UNIT, other.as_str()), (COMMON_NAME, subject_cn)])?,
         };
-        let size = match bits {
-            RsaBits::Rsa2048 => KeySize::Rsa2048,
-            RsaBits::Rsa3072 => KeySize::Rsa3072,
-            RsaBits::Rsa4096 => KeySize::Rsa4096,
-        };
-        let key = KeyPair::generate(size).map_err(|_| Error::Crypto("making an RSA key"))?;
+        let key = KeyPair::generate(bits.size()).map_err(|_| Error::Crypto("making an RSA key"))?;
         let signer = RsaSigner::new(key)?;
         let public = SubjectPublicKeyInfoOwned::from_der(signer.public_der())?;
         let key_identifier = extension::key_identifier(&public)?;

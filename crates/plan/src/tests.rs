@@ -23,6 +23,7 @@ fn graph() -> Graph {
             network: network.clone(),
             subnet: Some(subnet.clone()),
             security_groups: vec![],
+            allowed_addresses: vec![],
         };
         graph.add(Key::new("port", name), spec);
     }

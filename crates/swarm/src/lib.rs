@@ -8,22 +8,16 @@
 //! The driver has no state: the graph, the user-data and the expected nodes follow from what is asked.
 
 mod check;
-mod cidr;
 mod graph;
-mod nodes;
 mod options;
 mod security;
 mod userdata;
 
 #[cfg(test)]
 mod programs;
-#[cfg(test)]
-mod testkit;
 
 use async_trait::async_trait;
-use jeroboam_driver::{
-    Access, Ask, Driver, DriverError, Graph, Invalid, Key, Made, NodeAsk, Provides, Report,
-};
+use jeroboam_driver::{Access, Ask, Driver, DriverError, Graph, Invalid, Made, NodeAsk, Provides, Report};
 use jeroboam_types::{Coe, ServerType};
 
 use crate::options::Options;
@@ -77,21 +71,7 @@ impl Driver for SwarmDriver {
     /// floating IP, else its fixed IP.
     fn api_address(&self, ask: &Ask, made: &Made) -> Option<String> {
         let options = Options::parse(ask).ok()?;
-        let address = if options.load_balancer {
-            if options.load_balancer_floating_ip {
-                made.fact(&Key::new("floating-ip", "api"), "address")?
-            } else {
-                made.fact(&Key::new("load-balancer", "api"), "vip_address")?
-            }
-        } else {
-            let first = nodes::nodes(&ask.groups).into_iter().find(|node| node.manager)?;
-            let kind = if options.floating_ips {
-                "floating-ip"
-            } else {
-                "port"
-            };
-            made.fact(&first.key(kind), "address")?
-        };
+        let address = jeroboam_blueprint::graph::public_address(ask, &options.network, made)?;
         Some(format!("tcp://{address}:{}", options.api_port))
     }
 

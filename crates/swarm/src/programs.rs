@@ -9,7 +9,7 @@ use jeroboam_driver::{Authority, CertificateRequest, Certificates};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::testkit::{Answers, Requests, certificates, docker_socket};
+use jeroboam_blueprint::testkit::{Answers, Requests, certificates, socket_server};
 
 /// A node with its files in a directory of its own and a Docker that answers from a table.
 struct TestNode {
@@ -56,14 +56,14 @@ impl TestNode {
             // Every manager of a test listens on the same port.
             "join_port": address.port(),
             "tls_directory": path,
-            "docker_socket": path.join("docker.sock"),
+            "socket_server": path.join("docker.sock"),
             "metadata_service": null,
             "console": "/dev/null",
             "docker": {},
             "docker_volume": null,
         });
         write("node.json", &settings.to_string());
-        let requests = docker_socket(&path.join("docker.sock"), docker);
+        let requests = socket_server(&path.join("docker.sock"), docker);
         Self {
             directory,
             address,

@@ -3,23 +3,14 @@
 //! It holds the node's own keys and no join token. It is cloud-config written as JSON, of which YAML is a
 //! superset, so that no value can break out of its place.
 
-use std::io::Write;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use jeroboam_blueprint::nodes::{self, Node};
+use jeroboam_blueprint::userdata::{fact, file, pack, volume_device};
 use jeroboam_driver::{Authority, CertificateRequest, DriverError, Key, KeyPair, NodeAsk};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use crate::JOIN_PORT;
-use crate::nodes::{self, Node};
-use crate::options::{GroupOptions, Options};
-
-/// Longest base64 text that Nova takes as `user_data` (its column and schema end there).
-const NOVA_LIMIT_BYTES: usize = 65_535;
-
-/// User-data above this size is compressed; cloud-init recognises it.
-const PLAIN_LIMIT_BYTES: usize = 32 * 1024;
+use crate::options::{Options, group_options};
 
 /// Where the node's own settings, certificates and keys are.
 const DIRECTORY: &str = "/etc/jeroboam";
@@ -80,27 +71,6 @@ pub(crate) fn user_data(asked: &NodeAsk<'_>, options: &Options) -> Result<Vec<u8
     pack(&format!("#cloud-config\n{config:#}\n"))
 }
 
-fn fact(asked: &NodeAsk<'_>, key: &Key, name: &str) -> Result<String, DriverError> {
-    let value = asked.made.fact(key, name).map(str::to_owned);
-    value.ok_or_else(|| DriverError::Internal(format!("{key} has no {name}")))
-}
-
-/// Compresses what is long, and refuses what Nova would refuse.
-fn pack(text: &str) -> Result<Vec<u8>, DriverError> {
-    let mut bytes = text.as_bytes().to_vec();
-    if bytes.len() > PLAIN_LIMIT_BYTES {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        let packed = encoder.write_all(&bytes).and_then(|()| encoder.finish());
-        bytes = packed.map_err(|error| DriverError::Internal(error.to_string()))?;
-    }
-    let encoded = bytes.len().div_ceil(3) * 4;
-    if encoded > NOVA_LIMIT_BYTES {
-        let reason = format!("user-data of {encoded} bytes, and Nova takes at most {NOVA_LIMIT_BYTES}");
-        return Err(DriverError::Internal(reason));
-    }
-    Ok(bytes)
-}
-
 /// The node whose user-data is written.
 struct Own<'a> {
     asked: &'a NodeAsk<'a>,
@@ -158,35 +128,15 @@ impl Own<'_> {
         )
     }
 
-    fn proxy_drop_in(&self) -> Option<String> {
-        let proxies = self.proxies();
-        if proxies.is_empty() {
-            return None;
-        }
-        let lines = proxies
-            .iter()
-            // A per cent sign starts a specifier in units.
-            .map(|(name, value)| format!("Environment=\"{name}={}\"\n", value.replace('%', "%%")));
-        Some("[Service]\n".to_owned() + &lines.collect::<String>())
-    }
-
     /// Proxies of Docker. Nodes reach each other without them.
-    fn proxies(&self) -> Vec<(&'static str, String)> {
-        let mut proxies = Vec::new();
-        proxies.extend(self.options.http_proxy.clone().map(|url| ("HTTP_PROXY", url)));
-        proxies.extend(self.options.https_proxy.clone().map(|url| ("HTTPS_PROXY", url)));
-        if !proxies.is_empty() {
-            let mut direct = vec!["localhost".to_owned(), "127.0.0.1".into()];
-            direct.extend(self.managers.iter().cloned());
-            let resolved = &self.asked.ask.resolved;
-            if resolved.fixed_network_id.is_none() {
-                direct.push(self.options.subnet_cidr.to_string());
-            }
-            direct.extend(resolved.fixed_subnet_cidr.clone());
-            direct.extend(self.options.no_proxy.iter().cloned());
-            proxies.push(("NO_PROXY", direct.join(",")));
+    fn proxy_drop_in(&self) -> Option<String> {
+        let mut direct = self.managers.clone();
+        let resolved = &self.asked.ask.resolved;
+        if resolved.fixed_network_id.is_none() {
+            direct.push(self.options.network.subnet_cidr.to_string());
         }
-        proxies
+        direct.extend(resolved.fixed_subnet_cidr.clone());
+        self.options.network.proxies.drop_in(direct)
     }
 
     fn files(&self) -> Result<Vec<Value>, DriverError> {
@@ -229,17 +179,17 @@ impl Own<'_> {
     /// Certificate of this manager's Docker API, for every address that clients may use.
     fn api_certificate(&self) -> Result<KeyPair, DriverError> {
         let mut addresses = vec![self.address.clone(), "127.0.0.1".into()];
-        if self.options.floating_ips {
+        if self.options.network.floating_ips {
             addresses.push(fact(self.asked, &self.node.key("floating-ip"), "address")?);
         }
-        if self.options.load_balancer {
+        if self.options.network.load_balancer {
             addresses.push(fact(
                 self.asked,
                 &Key::new("load-balancer", "api"),
                 "vip_address",
             )?);
         }
-        if self.options.load_balancer_floating_ip {
+        if self.options.network.load_balancer_floating_ip {
             addresses.push(fact(self.asked, &Key::new("floating-ip", "api"), "address")?);
         }
         let request = CertificateRequest {
@@ -298,24 +248,15 @@ impl Own<'_> {
 
     fn docker_volume(&self) -> Result<Value, DriverError> {
         let storage = self.options.storage_driver;
-        let group = GroupOptions::parse(self.asked.ask, self.node.group, storage)?;
+        let group = group_options(self.asked.ask, self.node.group, storage)?;
         if group.docker_volume_size == 0 {
             return Ok(Value::Null);
         }
-        let key = self.node.key("volume");
-        let volume = self.asked.made.0.get(&key);
-        let volume = volume.ok_or_else(|| DriverError::Internal(format!("{key} is not there")))?;
-        // A virtio disk's serial number, which udev names it by, ends after 20 bytes.
-        let serial: String = volume.id.chars().take(20).collect();
         Ok(json!({
-            "device": format!("/dev/disk/by-id/virtio-{serial}"),
+            "device": volume_device(self.asked, &self.node.key("volume"))?,
             "file_system": storage.file_system(),
         }))
     }
-}
-
-fn file(path: &str, permissions: &str, content: &str) -> Value {
-    json!({"path": path, "permissions": permissions, "content": content})
 }
 
 fn tls_file(name: &str, pem: &str) -> Value {

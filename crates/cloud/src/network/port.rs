@@ -66,13 +66,14 @@ impl From<PortBody> for Port {
 }
 
 /// Creates a port with an address on the subnet, or on one of Neutron's choice. Without security groups it gets
-/// the project's default one.
+/// the project's default one. It may send from `allowed_cidrs` too.
 pub async fn create_port(
     session: &Session,
     name: &str,
     network_id: &str,
     subnet_id: Option<&str>,
     security_group_ids: &[String],
+    allowed_cidrs: &[String],
 ) -> Result<Port, Error> {
     let mut port = json!({"name": name, "network_id": network_id, "admin_state_up": true});
     if let Some(subnet) = subnet_id {
@@ -80,6 +81,10 @@ pub async fn create_port(
     }
     if !security_group_ids.is_empty() {
         port["security_groups"] = json!(security_group_ids);
+    }
+    if !allowed_cidrs.is_empty() {
+        let pairs = allowed_cidrs.iter().map(|cidr| json!({"ip_address": cidr}));
+        port["allowed_address_pairs"] = pairs.collect();
     }
     let body: PortBody = call(session, Method::POST, &["ports"])
         .body(json!({"port": port}))

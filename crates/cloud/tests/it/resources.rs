@@ -141,9 +141,16 @@ async fn ports_rules_and_floating_ips_are_made_found_and_dropped() {
     );
 
     let groups = [group.id.clone()];
-    let port = network::create_port(&session, "p", &lan.network_id, Some(&lan.subnet_id), &groups)
-        .await
-        .unwrap();
+    let port = network::create_port(
+        &session,
+        "p",
+        &lan.network_id,
+        Some(&lan.subnet_id),
+        &groups,
+        &["10.100.0.0/16".into()],
+    )
+    .await
+    .unwrap();
     assert_eq!(port.fixed_ips.len(), 1);
     assert_eq!(
         (port.fixed_ips[0].0.as_str(), port.device_id.as_str()),
@@ -197,7 +204,7 @@ async fn a_server_with_a_volume_is_built_found_and_dropped() {
     let cloud = cloud().await;
     let session = demo(&connector(&cloud));
     let lan = lan(&session).await;
-    let port = network::create_port(&session, "n", &lan.network_id, None, &[])
+    let port = network::create_port(&session, "n", &lan.network_id, None, &[], &[])
         .await
         .unwrap();
     let disk = volume::create_volume(&session, "n", 2, None, None).await.unwrap();

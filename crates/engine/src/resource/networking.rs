@@ -95,13 +95,15 @@ pub(super) async fn create(session: &Session, entry: &Entry, made: &Made) -> Ste
             network,
             subnet,
             security_groups,
+            allowed_addresses,
         } => {
             let groups: Step<Vec<String>> = security_groups
                 .iter()
                 .map(|group| id(made, group).map(str::to_owned))
                 .collect();
             let subnet = subnet.as_ref().map(|subnet| id(made, subnet)).transpose()?;
-            port(neutron::create_port(session, name, id(made, network)?, subnet, &groups?).await?)
+            let network = id(made, network)?;
+            port(neutron::create_port(session, name, network, subnet, &groups?, allowed_addresses).await?)
         }
         Spec::FloatingIp {
             external_network,

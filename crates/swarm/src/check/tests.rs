@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::SwarmDriver;
 use crate::options::tests::ask;
-use crate::testkit::{Answers, certificates, docker_tls};
+use jeroboam_blueprint::testkit::{Answers, certificates, tls_server};
 
 fn access(address: impl std::fmt::Display, signer: Authority) -> Access {
     let request = CertificateRequest {
@@ -44,7 +44,7 @@ async fn look_at(nodes: (u16, Value)) -> Report {
             (200, json!({"Version": "20.10.24+dfsg1", "ApiVersion": "1.41"})),
         ),
     ]);
-    let address = docker_tls("127.0.0.1", answers);
+    let address = tls_server("127.0.0.1", answers);
     SwarmDriver
         .check(&ask(1, 2), &access(address, Authority::Cluster))
         .await
@@ -116,14 +116,14 @@ async fn what_does_not_answer_is_not_ready() {
         Report::NotYet("the first manager has not formed the swarm yet".into())
     );
 
-    let address = docker_tls("127.0.0.1", Answers::new());
+    let address = tls_server("127.0.0.1", Answers::new());
     // A certificate of another authority does not open the door.
     let stranger = SwarmDriver
         .check(&ask(1, 2), &access(address, Authority::Node))
         .await;
     assert!(matches!(stranger, Report::NotYet(text) if text.starts_with("the Docker API does not answer")));
     // The server's certificate is for another address.
-    let elsewhere = docker_tls("127.0.0.2", Answers::new());
+    let elsewhere = tls_server("127.0.0.2", Answers::new());
     let other = SwarmDriver
         .check(&ask(1, 2), &access(elsewhere, Authority::Cluster))
         .await;

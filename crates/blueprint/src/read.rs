@@ -3,24 +3,42 @@
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use jeroboam_driver::Invalid;
+use jeroboam_driver::{Ask, Invalid};
+use jeroboam_types::NodeGroup;
+use jeroboam_types::labels::loose_bool;
 
-use super::StorageDriver;
 use crate::cidr::Cidr;
-use crate::{API_PORT, JOIN_PORT};
 
-/// Ports that the template's `apiserver_port` must leave alone.
-const TAKEN_PORTS: &[i32] = &[2377, JOIN_PORT as i32, 4789, 7946];
+/// Reads a label of a group or the cluster; `None` without it.
+///
+/// # Errors
+/// What `read` says is wrong, under the label's name.
+pub fn label<T>(
+    ask: &Ask,
+    group: Option<&NodeGroup>,
+    key: &str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, Invalid> {
+    ask.label(group, key)
+        .map(read)
+        .transpose()
+        .map_err(|reason| Invalid::new(format!("labels.{key}"), reason))
+}
+
+/// Reads one of Magnum's loose booleans.
+pub fn boolean(text: &str) -> Result<bool, String> {
+    loose_bool(text).ok_or_else(|| format!("{text:?} is not true or false"))
+}
 
 /// Reads an amount of GiB.
-pub(super) fn number(text: &str) -> Result<u32, String> {
+pub fn number(text: &str) -> Result<u32, String> {
     text.trim()
         .parse()
         .map_err(|_| format!("{text:?} is not a whole number of GiB"))
 }
 
 /// Reads a name that goes to a cloud service as it is.
-pub(super) fn word(text: &str) -> Result<String, String> {
+pub fn word(text: &str) -> Result<String, String> {
     if text.len() > 255 || text.chars().any(char::is_control) {
         return Err("must be at most 255 printable characters".into());
     }
@@ -28,12 +46,12 @@ pub(super) fn word(text: &str) -> Result<String, String> {
 }
 
 /// Items of a comma list, without blanks around them.
-fn items(text: &str) -> impl Iterator<Item = &str> {
+pub fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 /// Reads `80,8080-8090`.
-pub(super) fn port_ranges(text: &str) -> Result<Vec<(u16, u16)>, String> {
+pub fn port_ranges(text: &str) -> Result<Vec<(u16, u16)>, String> {
     let port = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port > 0);
     items(text)
         .map(|item| {
@@ -49,7 +67,7 @@ pub(super) fn port_ranges(text: &str) -> Result<Vec<(u16, u16)>, String> {
 }
 
 /// Reads a comma list of IPv4 addresses.
-pub(super) fn name_servers(text: Option<&str>) -> Result<Vec<String>, Invalid> {
+pub fn name_servers(text: Option<&str>) -> Result<Vec<String>, Invalid> {
     items(text.unwrap_or_default())
         .map(|item| match Ipv4Addr::from_str(item) {
             Ok(address) => Ok(address.to_string()),
@@ -61,40 +79,8 @@ pub(super) fn name_servers(text: Option<&str>) -> Result<Vec<String>, Invalid> {
         .collect()
 }
 
-/// Port of Docker's API.
-pub(super) fn api_port(port: Option<i32>) -> Result<u16, Invalid> {
-    let Some(port) = port else { return Ok(API_PORT) };
-    u16::try_from(port)
-        .ok()
-        .filter(|number| *number >= 1024 && !TAKEN_PORTS.contains(&port))
-        .ok_or_else(|| {
-            Invalid::new(
-                "apiserver_port",
-                format!("{port} cannot be the port of Docker's API"),
-            )
-        })
-}
-
-/// Reads the name of a storage driver; `overlay2` when there is none.
-pub(super) fn storage_driver(text: Option<&str>) -> Result<StorageDriver, Invalid> {
-    let Some(text) = text.filter(|text| !text.is_empty()) else {
-        return Ok(StorageDriver::Overlay2);
-    };
-    StorageDriver::ALL
-        .iter()
-        .copied()
-        .find(|driver| driver.as_str() == text)
-        .ok_or_else(|| {
-            let known: Vec<_> = StorageDriver::ALL.iter().map(|driver| driver.as_str()).collect();
-            Invalid::new(
-                "docker_storage_driver",
-                format!("{text:?} is not one of {}", known.join(", ")),
-            )
-        })
-}
-
-/// Reads a comma list of `host[:port]` and CIDRs, the two forms that Docker knows.
-pub(super) fn registries(text: Option<&str>) -> Result<Vec<String>, Invalid> {
+/// Reads a comma list of `host[:port]` and CIDRs, the two forms that container engines know.
+pub fn registries(text: Option<&str>) -> Result<Vec<String>, Invalid> {
     items(text.unwrap_or_default())
         .map(|item| {
             let (host, port) = item.split_once(':').unwrap_or((item, "5000"));
@@ -115,7 +101,7 @@ pub(super) fn registries(text: Option<&str>) -> Result<Vec<String>, Invalid> {
 }
 
 /// Reads the URL of a proxy.
-pub(super) fn proxy(field: &str, text: Option<&str>) -> Result<Option<String>, Invalid> {
+pub fn proxy(field: &str, text: Option<&str>) -> Result<Option<String>, Invalid> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
@@ -128,7 +114,7 @@ pub(super) fn proxy(field: &str, text: Option<&str>) -> Result<Option<String>, I
 }
 
 /// Reads a comma list of what is reached without a proxy.
-pub(super) fn no_proxy(text: Option<&str>) -> Result<Vec<String>, Invalid> {
+pub fn no_proxy(text: Option<&str>) -> Result<Vec<String>, Invalid> {
     items(text.unwrap_or_default())
         .map(|item| {
             if is_plain(item) {
@@ -143,7 +129,7 @@ pub(super) fn no_proxy(text: Option<&str>) -> Result<Vec<String>, Invalid> {
 }
 
 /// True for texts that stay one word in a file of settings.
-fn is_plain(text: &str) -> bool {
+pub fn is_plain(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '`' | '$'))
 }

@@ -1,4 +1,5 @@
-//! For tests: real certificates, and servers that answer as Docker does.
+//! Real certificates, and servers that answer as a COE's API does.
+#![expect(clippy::expect_used, reason = "for tests")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use jeroboam_driver::{Authority, CertificateRequest, Certificates, DriverError, KeyPair};
+use jeroboam_driver::{Authority, CertificateRequest, Certificates, DriverError, KeyPair, TokenKeys};
 use jeroboam_pki::{LeafRequest, Purpose, RsaBits, Validity};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,13 +17,13 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
 /// Certificate authorities of a cluster.
-pub(crate) struct TestCertificates {
+pub struct TestCertificates {
     cluster: jeroboam_pki::Authority,
     node: jeroboam_pki::Authority,
 }
 
 /// The same authorities for the whole process: their keys take time.
-pub(crate) fn certificates() -> &'static TestCertificates {
+pub fn certificates() -> &'static TestCertificates {
     static CERTIFICATES: OnceLock<TestCertificates> = OnceLock::new();
     let generate = |purpose| {
         jeroboam_pki::Authority::generate("demo", purpose, RsaBits::Rsa2048, validity())
@@ -43,6 +44,7 @@ impl Certificates for TestCertificates {
         Ok(match authority {
             Authority::Cluster => self.cluster.certificate_pem.clone(),
             Authority::Node => self.node.certificate_pem.clone(),
+            other => return Err(unused(other)),
         })
     }
 
@@ -50,6 +52,7 @@ impl Certificates for TestCertificates {
         let signer = match authority {
             Authority::Cluster => &self.cluster,
             Authority::Node => &self.node,
+            other => return Err(unused(other)),
         };
         let issued = signer
             .issue(&LeafRequest {
@@ -71,16 +74,28 @@ impl Certificates for TestCertificates {
             key: issued.key_pem,
         })
     }
+
+    fn signer(&self, authority: Authority) -> Result<KeyPair, DriverError> {
+        Err(unused(authority))
+    }
+
+    fn token_keys(&self) -> Result<TokenKeys, DriverError> {
+        Err(DriverError::Certificate("swarms have no service accounts".into()))
+    }
+}
+
+fn unused(authority: Authority) -> DriverError {
+    DriverError::Certificate(format!("swarms have no use for the authority {authority:?}"))
 }
 
 /// What a server answers: status and JSON by method and path, such as `GET /info`.
-pub(crate) type Answers = BTreeMap<String, (u16, Value)>;
+pub type Answers = BTreeMap<String, (u16, Value)>;
 
 /// Requests that a server has had: method and path, and the body.
-pub(crate) type Requests = Arc<Mutex<Vec<(String, Value)>>>;
+pub type Requests = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// Docker's API on a Unix socket.
-pub(crate) fn docker_socket(path: &Path, answers: Answers) -> Requests {
+/// An API on a Unix socket.
+pub fn socket_server(path: &Path, answers: Answers) -> Requests {
     let listener = UnixListener::bind(path).expect("a socket");
     let requests = Requests::default();
     let seen = requests.clone();
@@ -92,11 +107,11 @@ pub(crate) fn docker_socket(path: &Path, answers: Answers) -> Requests {
     requests
 }
 
-/// Docker's API with TLS, for clients with a certificate of the cluster's authority.
+/// An API with TLS, for clients with a certificate of the cluster's authority.
 /// Its certificate is for the given address, where it listens or not.
-pub(crate) fn docker_tls(certified: &str, answers: Answers) -> SocketAddr {
+pub fn tls_server(certified: &str, answers: Answers) -> SocketAddr {
     let request = CertificateRequest {
-        common_name: "docker".into(),
+        common_name: "api".into(),
         organizations: vec![],
         addresses: vec![certified.into()],
         names: vec![],

@@ -4,14 +4,14 @@ use std::net::Ipv4Addr;
 
 /// An IPv4 network; the host bits of its address are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cidr {
+pub struct Cidr {
     address: Ipv4Addr,
     prefix_len: u8,
 }
 
 impl Cidr {
     /// Reads `a.b.c.d/n`. The error says what is wrong.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is not an IPv4 network such as 10.0.0.0/24");
         let (address, prefix_len) = text.split_once('/').ok_or_else(wrong)?;
         let address: Ipv4Addr = address.parse().map_err(|_| wrong())?;
@@ -30,18 +30,36 @@ impl Cidr {
         Ok(Self { address, prefix_len })
     }
 
+    /// First address.
+    pub fn address(self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// True when the networks have an address in common.
+    pub fn overlaps(self, other: Self) -> bool {
+        let shorter = self.prefix_len.min(other.prefix_len);
+        let mask = u32::MAX.checked_shl(32 - u32::from(shorter)).unwrap_or(0);
+        (u32::from(self.address) ^ u32::from(other.address)) & mask == 0
+    }
+
+    /// The address at an offset from the first; `None` outside of the network.
+    pub fn at(self, offset: u32) -> Option<Ipv4Addr> {
+        let size = 1_u64 << (32 - u32::from(self.prefix_len));
+        (u64::from(offset) < size).then(|| Ipv4Addr::from(u32::from(self.address).wrapping_add(offset)))
+    }
+
     /// Length of the prefix in bits.
-    pub(crate) fn prefix_len(self) -> u8 {
+    pub fn prefix_len(self) -> u8 {
         self.prefix_len
     }
 
     /// Number of addresses for hosts: without the network's own and the broadcast address.
-    pub(crate) fn hosts(self) -> u64 {
+    pub fn hosts(self) -> u64 {
         (1_u64 << (32 - u32::from(self.prefix_len))).saturating_sub(2)
     }
 
     /// False for addresses that hosts cannot have: `0/8`, loopback, link-local, multicast and reserved ones.
-    pub(crate) fn is_for_hosts(self) -> bool {
+    pub fn is_for_hosts(self) -> bool {
         let first = self.address.octets()[0];
         first != 0 && first < 224 && !self.address.is_loopback() && !self.address.is_link_local()
     }
@@ -56,6 +74,16 @@ impl std::fmt::Display for Cidr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks_that_share_an_address_overlap() {
+        let cidr = |text: &str| Cidr::parse(text).unwrap();
+        assert!(cidr("10.0.0.0/8").overlaps(cidr("10.100.0.0/16")));
+        assert!(cidr("10.100.0.0/16").overlaps(cidr("0.0.0.0/0")));
+        assert!(!cidr("10.0.0.0/24").overlaps(cidr("10.0.1.0/24")));
+        assert_eq!(cidr("10.0.1.0/24").at(10), Some(Ipv4Addr::new(10, 0, 1, 10)));
+        assert_eq!(cidr("10.0.1.0/24").at(256), None);
+    }
 
     #[test]
     fn only_networks_are_read() {

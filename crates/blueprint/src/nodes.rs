@@ -2,13 +2,21 @@
 //!
 //! A node's name depends on its group and its index only, so that it is the same for ever.
 
-use jeroboam_driver::Key;
-use jeroboam_types::NodeGroup;
+use jeroboam_driver::{Invalid, Key};
 use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER};
+use jeroboam_types::{NodeGroup, cluster};
 
 /// Names that a group must not take, because the cluster's own resources have them.
 const RESERVED: &[&str] = &[
-    "master", "masters", "worker", "workers", "nodes", "main", "api", "swarm",
+    "master",
+    "masters",
+    "worker",
+    "workers",
+    "nodes",
+    "main",
+    "api",
+    "swarm",
+    "kubernetes",
 ];
 
 /// A host name has at most 63 characters, of which the cluster's prefix takes up to 33.
@@ -16,24 +24,50 @@ const LONGEST_GROUP: usize = 22;
 
 /// One node.
 #[derive(Clone, Debug)]
-pub(crate) struct Node<'a> {
+pub struct Node<'a> {
     /// Name inside the cluster, such as `worker-0`.
-    pub(crate) name: String,
+    pub name: String,
     /// Its node group.
-    pub(crate) group: &'a NodeGroup,
-    /// True for a manager of the swarm.
-    pub(crate) manager: bool,
+    pub group: &'a NodeGroup,
+    /// True for a node of the control plane.
+    pub manager: bool,
 }
 
 impl Node<'_> {
     /// Key of one of the node's resources.
-    pub(crate) fn key(&self, kind: &str) -> Key {
+    pub fn key(&self, kind: &str) -> Key {
         Key::new(kind, &self.name)
     }
 }
 
+/// Nodes at most, whatever the operator allows: a graph of more would take gigabytes.
+const MOST_NODES: u64 = 10_000;
+
+/// Checks the sizes of the groups and gives the number of all nodes. `coe` and `masters` are the driver's words,
+/// such as "a swarm" and "managers".
+///
+/// # Errors
+/// A negative count, too many nodes, and an even number of masters.
+pub fn check_counts(groups: &[NodeGroup], coe: &str, masters: &str) -> Result<u64, Invalid> {
+    let mut all = 0;
+    for group in groups {
+        let count = u64::try_from(group.node_count);
+        all += count.map_err(|_| Invalid::new("node_count", "must not be negative"))?;
+    }
+    if all > MOST_NODES {
+        let reason = format!("{all} nodes are too many: {coe} may have {MOST_NODES}");
+        return Err(Invalid::new("node_count", reason));
+    }
+    let count = cluster::node_count(groups, true);
+    if count < 1 || count % 2 == 0 {
+        let reason = format!("{count} {masters} cannot decide by majority: an odd number is needed");
+        return Err(Invalid::new("master_count", reason));
+    }
+    Ok(all)
+}
+
 /// Every node, in the order of the groups.
-pub(crate) fn nodes(groups: &[NodeGroup]) -> Vec<Node<'_>> {
+pub fn nodes(groups: &[NodeGroup]) -> Vec<Node<'_>> {
     let mut nodes = Vec::new();
     for group in groups {
         let stem = stem(group);
@@ -47,7 +81,7 @@ pub(crate) fn nodes(groups: &[NodeGroup]) -> Vec<Node<'_>> {
 }
 
 /// Name of the server group of a node group.
-pub(crate) fn server_group(group: &NodeGroup) -> String {
+pub fn server_group(group: &NodeGroup) -> String {
     match group.name.as_str() {
         DEFAULT_MASTER => "masters".into(),
         DEFAULT_WORKER => "workers".into(),
@@ -91,7 +125,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::options::tests::group;
+    use crate::testkit::group;
 
     #[test]
     fn no_two_nodes_have_the_same_name_and_every_name_fits_a_host_name() {

@@ -1,0 +1,134 @@
+//! A client of the COE's API, for looks at it: nodes belong to the tenant, who may make them say anything.
+
+use std::error::Error;
+use std::time::Duration;
+
+use jeroboam_driver::Access;
+use reqwest::{Certificate, Client, Identity, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// At most so many nodes are named in a report.
+const NAMED_NODES: usize = 5;
+
+/// A COE's API behind TLS of the cluster's own authority. Failures are texts for the tenant, without addresses.
+pub struct Api {
+    /// What it is called in texts, such as `Docker API`.
+    name: &'static str,
+    base: String,
+    client: Client,
+}
+
+impl Api {
+    /// A client that trusts the cluster's authority and nobody else. The address is `https://` or `tcp://`.
+    ///
+    /// # Errors
+    /// Without usable certificates.
+    pub fn new(name: &'static str, access: &Access) -> Result<Self, String> {
+        let (Some(authority), Some(pair)) = (&access.authority, &access.client) else {
+            return Err(format!("the {name} needs a certificate"));
+        };
+        let unusable = |_| "the cluster's certificates cannot be used".to_owned();
+        let authority = Certificate::from_pem(authority.as_bytes()).map_err(unusable)?;
+        let identity = SecretString::from(format!("{}\n{}", pair.certificate, pair.key.expose_secret()));
+        let identity = Identity::from_pem(identity.expose_secret().as_bytes()).map_err(unusable)?;
+        let client = Client::builder()
+            .tls_certs_only([authority])
+            .identity(identity)
+            .https_only(true)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .build()
+            .map_err(unusable)?;
+        Ok(Self {
+            name,
+            base: access.address.replacen("tcp://", "https://", 1),
+            client,
+        })
+    }
+
+    /// Asks once; any status is an answer.
+    ///
+    /// # Errors
+    /// When nothing answers.
+    pub async fn ask(&self, path: &str) -> Result<Response, String> {
+        let answer = self.client.get(format!("{}/{path}", self.base)).send().await;
+        answer.map_err(|error| format!("the {} does not answer: {}", self.name, cause(&error)))
+    }
+
+    /// Reads an answer of at most `longest` bytes.
+    ///
+    /// # Errors
+    /// When it is longer, or breaks off.
+    pub async fn body(&self, mut answer: Response, longest: usize) -> Result<Vec<u8>, String> {
+        let mut body = Vec::new();
+        loop {
+            let chunk = answer.chunk().await;
+            let chunk =
+                chunk.map_err(|error| format!("the {} answers badly: {}", self.name, cause(&error)))?;
+            let Some(chunk) = chunk else { return Ok(body) };
+            if body.len() + chunk.len() > longest {
+                return Err(format!(
+                    "the {} answers badly: with more than {longest} bytes",
+                    self.name
+                ));
+            }
+            body.extend_from_slice(&chunk);
+        }
+    }
+
+    /// Asks for a document of at most `longest` bytes. `explain` puts a status into words, if it knows better
+    /// ones.
+    ///
+    /// # Errors
+    /// When there is no such document.
+    pub async fn load<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        longest: usize,
+        explain: fn(u16) -> Option<&'static str>,
+    ) -> Result<T, String> {
+        let answer = self.ask(path).await?;
+        let status = answer.status();
+        if !status.is_success() {
+            return Err(match explain(status.as_u16()) {
+                Some(words) => words.to_owned(),
+                None => format!("the {} answers {status}", self.name),
+            });
+        }
+        let body = self.body(answer, longest).await?;
+        serde_json::from_slice(&body).map_err(|error| {
+            // It may quote what was sent.
+            let error: String = error.to_string().chars().take(200).collect();
+            format!("the {} answers badly: {error}", self.name)
+        })
+    }
+}
+
+/// How many of the expected nodes are ready, and which of the others wait for what.
+pub fn summary(expected: usize, waiting: &[String]) -> String {
+    let more = waiting.len().saturating_sub(NAMED_NODES);
+    let mut text = format!("{} of {expected} nodes are ready; ", expected - waiting.len());
+    text.push_str(&waiting[..waiting.len() - more].join(", "));
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// The innermost cause, which names neither address nor path.
+fn cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "timed out".into();
+    }
+    let mut cause: &dyn Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,289 @@
+//! The graph of what nodes stand on, and of the nodes themselves.
+//!
+//! Ports, floating IPs and the load balancer come before the servers: their addresses stand in certificates and
+//! user-data, which are final at the first boot.
+
+use std::collections::BTreeSet;
+
+use jeroboam_driver::graph::{SecurityRule, ServerSpec};
+use jeroboam_driver::{Ask, Graph, Key, Made, Ref, Resource, Spec};
+use jeroboam_types::NodeGroup;
+
+use crate::network::NetworkOptions;
+use crate::nodes::{self, Node};
+use crate::servers::GroupOptions;
+
+/// Policy of the server groups when the operator names none.
+const AFFINITY_POLICY: &str = "soft-anti-affinity";
+
+/// Key of the load balancer of the masters' API.
+pub fn load_balancer_key() -> Key {
+    Key::new("load-balancer", "api")
+}
+
+/// Key of the load balancer's floating IP.
+pub fn load_balancer_floating_ip_key() -> Key {
+    Key::new("floating-ip", "api")
+}
+
+/// Address of the API for clients: the load balancer's floating IP, else its VIP, else the first master's floating
+/// IP, else its fixed IP. `None` until it is made.
+pub fn public_address<'m>(ask: &Ask, options: &NetworkOptions, made: &'m Made) -> Option<&'m str> {
+    if options.load_balancer {
+        return if options.load_balancer_floating_ip {
+            made.fact(&load_balancer_floating_ip_key(), "address")
+        } else {
+            made.fact(&load_balancer_key(), "vip_address")
+        };
+    }
+    let first = nodes::nodes(&ask.groups).into_iter().find(|node| node.manager)?;
+    let kind = if options.floating_ips {
+        "floating-ip"
+    } else {
+        "port"
+    };
+    made.fact(&first.key(kind), "address")
+}
+
+/// What the nodes stand on.
+pub struct Footing<'a> {
+    ask: &'a Ask,
+    options: &'a NetworkOptions,
+    network: Ref,
+    subnet: Option<Ref>,
+    /// The router's leg, when it is made: without it nodes have no way out, and floating IPs none in.
+    way_out: Option<Key>,
+    nodes_group: Ref,
+    masters_group: Ref,
+    keypair: Option<Ref>,
+    allowed_addresses: Vec<String>,
+}
+
+impl<'a> Footing<'a> {
+    /// Adds network, security groups, keypair and server groups. `master_rules` is given the group of all nodes.
+    pub fn insert(
+        graph: &mut Graph,
+        ask: &'a Ask,
+        options: &'a NetworkOptions,
+        node_rules: Vec<SecurityRule>,
+        master_rules: impl FnOnce(&Ref) -> Vec<SecurityRule>,
+    ) -> Self {
+        let (network, subnet, way_out) = insert_network(graph, ask, options);
+        let nodes_group = graph.add(
+            Key::new("security-group", "nodes"),
+            Spec::SecurityGroup { rules: node_rules },
+        );
+        let masters_group = graph.add(
+            Key::new("security-group", "masters"),
+            Spec::SecurityGroup {
+                rules: master_rules(&nodes_group),
+            },
+        );
+        let resolved = &ask.resolved;
+        let keypair = resolved.public_key.as_ref().map(|public_key| {
+            graph.add(
+                Key::new("keypair", "main"),
+                Spec::Keypair {
+                    public_key: public_key.clone(),
+                },
+            )
+        });
+        for group in ask.groups.iter().filter(|group| group.node_count > 0) {
+            let policy = match resolved.defaults.affinity_policy.as_str() {
+                "" => AFFINITY_POLICY,
+                policy => policy,
+            };
+            graph.insert(Resource {
+                key: server_group(group),
+                needs: BTreeSet::new(),
+                group: Some(group.name.clone()),
+                spec: Spec::ServerGroup {
+                    policy: policy.to_owned(),
+                },
+            });
+        }
+        Self {
+            ask,
+            options,
+            network,
+            subnet,
+            way_out,
+            nodes_group,
+            masters_group,
+            keypair,
+            allowed_addresses: Vec::new(),
+        }
+    }
+
+    /// Lets nodes send from these networks too.
+    #[must_use]
+    pub fn with_allowed_addresses(mut self, networks: Vec<String>) -> Self {
+        self.allowed_addresses = networks;
+        self
+    }
+
+    /// The router's leg, when it is made.
+    pub fn way_out(&self) -> Option<&Key> {
+        self.way_out.as_ref()
+    }
+
+    /// Adds a node's port, and its floating IP if nodes have one.
+    pub fn insert_port(&self, graph: &mut Graph, node: &Node<'_>) {
+        let mut security_groups = vec![self.nodes_group.clone()];
+        if node.manager {
+            security_groups.push(self.masters_group.clone());
+        }
+        let port = graph.insert(Resource {
+            key: node.key("port"),
+            needs: BTreeSet::new(),
+            group: Some(node.group.name.clone()),
+            spec: Spec::Port {
+                network: self.network.clone(),
+                subnet: self.subnet.clone(),
+                security_groups,
+                allowed_addresses: self.allowed_addresses.clone(),
+            },
+        });
+        if self.options.floating_ips {
+            graph.insert(Resource {
+                key: node.key("floating-ip"),
+                needs: self.way_out.iter().cloned().collect(),
+                group: Some(node.group.name.clone()),
+                spec: Spec::FloatingIp {
+                    external_network: self.external_network(),
+                    target: port,
+                },
+            });
+        }
+    }
+
+    /// Adds the load balancer of a TCP port of the masters and its floating IP, if asked for, and gives their keys.
+    pub fn insert_load_balancer(
+        &self,
+        graph: &mut Graph,
+        master_ports: &BTreeSet<Key>,
+        port: u16,
+    ) -> BTreeSet<Key> {
+        let mut keys = BTreeSet::new();
+        let (true, Some(subnet)) = (self.options.load_balancer, &self.subnet) else {
+            return keys;
+        };
+        let members = master_ports.iter().cloned().map(Ref::Made).collect();
+        let key = load_balancer_key();
+        let spec = Spec::LoadBalancer {
+            subnet: subnet.clone(),
+            port,
+            members,
+        };
+        let target = graph.add(key.clone(), spec);
+        keys.insert(key);
+        if self.options.load_balancer_floating_ip {
+            let key = load_balancer_floating_ip_key();
+            graph.insert(Resource {
+                key: key.clone(),
+                needs: self.way_out.iter().cloned().collect(),
+                group: None,
+                spec: Spec::FloatingIp {
+                    external_network: self.external_network(),
+                    target,
+                },
+            });
+            keys.insert(key);
+        }
+        keys
+    }
+
+    /// Adds a volume of a node.
+    pub fn insert_volume(
+        &self,
+        graph: &mut Graph,
+        node: &Node<'_>,
+        kind: &str,
+        size: u32,
+        (volume_type, availability_zone): (Option<String>, Option<String>),
+    ) -> Ref {
+        graph.insert(Resource {
+            key: node.key(kind),
+            needs: BTreeSet::new(),
+            group: Some(node.group.name.clone()),
+            spec: Spec::Volume {
+                size,
+                volume_type,
+                availability_zone,
+            },
+        })
+    }
+
+    /// Adds a node's server with the volume of its container engine and further ones.
+    pub fn insert_server(
+        &self,
+        graph: &mut Graph,
+        node: &Node<'_>,
+        options: &GroupOptions,
+        needs: BTreeSet<Key>,
+        more_volumes: Vec<Ref>,
+    ) {
+        let zone = &options.availability_zone;
+        let mut volumes = Vec::new();
+        if options.docker_volume_size > 0 {
+            let kind = (options.docker_volume_type.clone(), zone.clone());
+            volumes.push(self.insert_volume(graph, node, "volume", options.docker_volume_size, kind));
+        }
+        volumes.extend(more_volumes);
+        let spec = Spec::Server(ServerSpec {
+            image_id: options.image_id.clone(),
+            flavor_id: options.flavor_id.clone(),
+            keypair: self.keypair.clone(),
+            ports: vec![Ref::Made(node.key("port"))],
+            server_group: Some(Ref::Made(server_group(node.group))),
+            volumes,
+            availability_zone: zone.clone(),
+            boot_volume: options.boot_volume_size,
+            boot_volume_type: options.boot_volume_type.clone(),
+        });
+        graph.insert(Resource {
+            key: node.key("server"),
+            needs,
+            group: Some(node.group.name.clone()),
+            spec,
+        });
+    }
+
+    /// The external network; the options hold floating IPs only if there is one.
+    fn external_network(&self) -> Ref {
+        Ref::Given(self.ask.resolved.external_network_id.clone().unwrap_or_default())
+    }
+}
+
+fn insert_network(graph: &mut Graph, ask: &Ask, options: &NetworkOptions) -> (Ref, Option<Ref>, Option<Key>) {
+    let resolved = &ask.resolved;
+    if let Some(network) = &resolved.fixed_network_id {
+        let subnet = resolved.fixed_subnet_id.clone().map(Ref::Given);
+        return (Ref::Given(network.clone()), subnet, None);
+    }
+    let network = graph.add(Key::new("network", "main"), Spec::Network);
+    let spec = Spec::Subnet {
+        network: network.clone(),
+        cidr: options.subnet_cidr.to_string(),
+        dns: options.dns.clone(),
+    };
+    let subnet = graph.add(Key::new("subnet", "main"), spec);
+    let Some(external) = &resolved.external_network_id else {
+        return (network, Some(subnet), None);
+    };
+    let spec = Spec::Router {
+        external_network: Ref::Given(external.clone()),
+    };
+    let router = graph.add(Key::new("router", "main"), spec);
+    let leg = Key::new("router-interface", "main");
+    let spec = Spec::RouterInterface {
+        router,
+        subnet: subnet.clone(),
+    };
+    graph.add(leg.clone(), spec);
+    (network, Some(subnet), Some(leg))
+}
+
+fn server_group(group: &NodeGroup) -> Key {
+    Key::new("server-group", nodes::server_group(group))
+}
