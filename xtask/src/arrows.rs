@@ -13,8 +13,19 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         "jeroboam-swarm",
         &["jeroboam-store", "jeroboam-api", "jeroboam-engine", "sea-orm"],
     ),
+    (
+        "jeroboam-blueprint",
+        &["jeroboam-store", "jeroboam-api", "jeroboam-engine", "sea-orm"],
+    ),
+    (
+        "jeroboam-kubernetes",
+        &["jeroboam-store", "jeroboam-api", "jeroboam-engine", "sea-orm"],
+    ),
     ("jeroboam-engine", &["jeroboam-api", "axum"]),
-    ("jeroboam-api", &["jeroboam-engine", "jeroboam-swarm"]),
+    (
+        "jeroboam-api",
+        &["jeroboam-engine", "jeroboam-swarm", "jeroboam-kubernetes"],
+    ),
     ("jeroboam-cloud", &["jeroboam-store", "sea-orm", "axum"]),
     ("jeroboam-pki", &["tokio", "reqwest", "rsa"]),
     (

@@ -253,7 +253,7 @@ sections! {
     /// Cluster templates.
     ClusterTemplate {
         /// Network drivers that Kubernetes templates may name; all for any.
-        kubernetes_allowed_network_drivers: Vec<String> = Text("flannel,calico");
+        kubernetes_allowed_network_drivers: Vec<String> = Text("flannel,calico,neutron");
         /// Network driver of Kubernetes templates that name none.
         kubernetes_default_network_driver: String = Text("flannel");
         /// Network drivers that Swarm templates may name; all for any.

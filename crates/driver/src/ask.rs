@@ -24,6 +24,9 @@ pub struct Resolved {
     pub fixed_subnet_cidr: Option<String>,
     /// Public key of the given Nova keypair, in OpenSSH's form.
     pub public_key: Option<String>,
+    /// Property `kube_version` of the image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kube_version: Option<String>,
     /// Options of the operator that drivers need.
     #[serde(default)]
     pub defaults: Defaults,

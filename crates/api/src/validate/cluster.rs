@@ -272,6 +272,7 @@ async fn resolve(cx: &Context, cluster: &Cluster, template: &ClusterTemplate) ->
     }
     let fixed_network_id = network.map(|network| network.id);
     Ok(Resolved {
+        kube_version: image.properties.get("kube_version").cloned(),
         image_id: image.id,
         flavors: found
             .into_iter()

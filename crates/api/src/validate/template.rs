@@ -50,7 +50,7 @@ fn check_network_driver(fields: &mut TemplateFields, config: &Config) -> ApiResu
     let any = ["all".to_owned()];
     let (known, allowed, default): (&[&str], &[String], &str) = match fields.coe {
         Coe::Kubernetes => (
-            &["flannel", "calico", "cilium"],
+            &["flannel", "calico", "cilium", "neutron"],
             &options.kubernetes_allowed_network_drivers,
             &options.kubernetes_default_network_driver,
         ),

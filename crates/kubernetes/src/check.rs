@@ -1,0 +1,138 @@
+//! One look at the running cluster through its API.
+
+use std::collections::BTreeMap;
+
+use jeroboam_blueprint::api::{Api, summary};
+use jeroboam_blueprint::nodes;
+use jeroboam_driver::{Access, Ask, Report};
+use serde::Deserialize;
+
+use crate::options;
+
+/// Longest answers, in bytes: nodes belong to the tenant, who may make them say anything. A node with its images
+/// takes about 10 KiB.
+const LONGEST_ANSWER: usize = 1 << 20;
+const ANSWER_PER_NODE: usize = 64 << 10;
+
+/// `GET /version`.
+#[derive(Deserialize)]
+struct Version {
+    #[serde(rename = "gitVersion")]
+    git_version: String,
+}
+
+/// `GET /api/v1/nodes`.
+#[derive(Deserialize)]
+struct NodeList {
+    items: Vec<KubeNode>,
+}
+
+#[derive(Deserialize)]
+struct KubeNode {
+    metadata: Metadata,
+    #[serde(default)]
+    status: NodeStatus,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct NodeStatus {
+    conditions: Vec<Condition>,
+    node_info: NodeInfo,
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct NodeInfo {
+    container_runtime_version: String,
+}
+
+impl KubeNode {
+    fn is_ready(&self) -> bool {
+        let mut conditions = self.status.conditions.iter();
+        conditions.any(|condition| condition.kind == "Ready" && condition.status == "True")
+    }
+
+    /// kubeadm's mark; `master` up to 1.23.
+    fn is_master(&self) -> bool {
+        let roles = [
+            "node-role.kubernetes.io/control-plane",
+            "node-role.kubernetes.io/master",
+        ];
+        roles.iter().any(|role| self.metadata.labels.contains_key(*role))
+    }
+}
+
+/// Looks once.
+pub(crate) async fn check(ask: &Ask, access: &Access) -> Report {
+    match look(ask, access).await {
+        Ok(report) => report,
+        Err(reason) => Report::NotYet(reason),
+    }
+}
+
+async fn look(ask: &Ask, access: &Access) -> Result<Report, String> {
+    let nodes_asked = options::check_counts(ask).map_err(|invalid| invalid.to_string())?;
+    let longest = LONGEST_ANSWER + ANSWER_PER_NODE * usize::try_from(nodes_asked).unwrap_or(0);
+    let api = Api::new("Kubernetes API", access)?;
+    let readiness = api.ask("readyz").await?;
+    if !readiness.status().is_success() {
+        return Err(format!("the Kubernetes API is not ready: {}", readiness.status()));
+    }
+    let NodeList { items: found } = api.load("api/v1/nodes", longest, |_| None).await?;
+    let expected: BTreeMap<String, bool> = nodes::nodes(&ask.groups)
+        .iter()
+        .map(|node| (ask.cloud_name(&node.key("server")), node.manager))
+        .collect();
+    let waiting: Vec<String> = expected
+        .iter()
+        .filter_map(|(name, master)| Some(format!("{name} {}", missing(&found, name, *master)?)))
+        .collect();
+    if !waiting.is_empty() {
+        return Ok(Report::NotYet(summary(expected.len(), &waiting)));
+    }
+    let Version { git_version } = api.load("version", LONGEST_ANSWER, |_| None).await?;
+    Ok(Report::Ready {
+        coe_version: git_version,
+        container_version: runtime(&found, &expected),
+    })
+}
+
+/// What a node lacks; `None` for one that is ready.
+fn missing(found: &[KubeNode], name: &str, master: bool) -> Option<&'static str> {
+    match found.iter().find(|node| node.metadata.name == name) {
+        None => Some("is missing"),
+        Some(node) if !node.is_ready() => Some("is not ready"),
+        Some(node) if master && !node.is_master() => Some("is not a master"),
+        Some(_) => None,
+    }
+}
+
+/// Version of the container runtime, without its name.
+fn runtime(found: &[KubeNode], expected: &BTreeMap<String, bool>) -> Option<String> {
+    let node = found
+        .iter()
+        .find(|node| expected.contains_key(&node.metadata.name))?;
+    let text = &node.status.node_info.container_runtime_version;
+    let version = text
+        .split_once("://")
+        .map_or(text.as_str(), |(_, version)| version);
+    Some(version.to_owned()).filter(|version| !version.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

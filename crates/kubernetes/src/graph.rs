@@ -1,0 +1,131 @@
+//! The graph of a Kubernetes cluster's cloud resources.
+
+use std::collections::BTreeSet;
+
+use jeroboam_blueprint::{Footing, GroupOptions, nodes};
+use jeroboam_driver::{Ask, Graph, Invalid, Key, Resource, Spec};
+
+use crate::options::Options;
+use crate::security;
+
+/// Kind of the volume that etcd's data is on.
+pub(crate) const ETCD_VOLUME: &str = "etcd-volume";
+
+/// Every resource of the wish.
+pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
+    let mut graph = Graph::default();
+    let footing = Footing::insert(
+        &mut graph,
+        ask,
+        &options.network,
+        security::node_rules(options),
+        |_| security::master_rules(options),
+    );
+    let footing = footing.with_allowed_addresses(vec![options.pods.pool.to_string()]);
+    let nodes = nodes::nodes(&ask.groups);
+    for node in &nodes {
+        footing.insert_port(&mut graph, node);
+    }
+    let master_ports: BTreeSet<Key> = nodes
+        .iter()
+        .filter(|node| node.manager)
+        .map(|node| node.key("port"))
+        .collect();
+    let master_floating_ips: Vec<Key> = nodes
+        .iter()
+        .filter(|node| node.manager && options.network.floating_ips)
+        .map(|node| node.key("floating-ip"))
+        .collect();
+    let api = footing.insert_load_balancer(&mut graph, &master_ports, options.api_port);
+    let mut coe_needs: BTreeSet<Key> = api.clone();
+    for node in &nodes {
+        // The API's address stands in every node's user-data.
+        let mut needs: BTreeSet<Key> = master_ports.iter().chain(footing.way_out()).cloned().collect();
+        needs.extend(api.iter().cloned());
+        let floating_ip = node.key("floating-ip");
+        if options.network.floating_ips {
+            coe_needs.insert(floating_ip.clone());
+        }
+        let group = GroupOptions::parse(ask, node.group)?;
+        let mut volumes = Vec::new();
+        if node.manager {
+            // They stand in the certificate of the API, which the first master's configuration is for.
+            needs.extend(master_floating_ips.iter().cloned());
+            if options.etcd_volume_size > 0 {
+                let kind = (options.etcd_volume_type.clone(), group.availability_zone.clone());
+                let size = options.etcd_volume_size;
+                volumes.push(footing.insert_volume(&mut graph, node, ETCD_VOLUME, size, kind));
+            }
+        }
+        coe_needs.insert(node.key("server"));
+        footing.insert_server(&mut graph, node, &group, needs, volumes);
+    }
+    graph.insert(Resource {
+        key: Key::new("coe", "kubernetes"),
+        needs: coe_needs,
+        group: None,
+        spec: Spec::Coe,
+    });
+    Ok(graph)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use jeroboam_types::Labels;
+
+    use super::*;
+    use crate::options::tests::ask;
+
+    /// A line for each resource: key, needs, group, and what it is.
+    fn text(ask: &Ask) -> String {
+        let mut text = String::new();
+        for resource in graph(ask, &Options::parse(ask).unwrap()).unwrap().iter() {
+            let needs: Vec<_> = resource.needs.iter().map(Key::as_str).collect();
+            let group = resource.group.as_deref().unwrap_or("-");
+            writeln!(text, "{} [{group}] after {}", resource.key, needs.join(" ")).unwrap();
+            writeln!(text, "    {}", serde_json::to_string(&resource.spec).unwrap()).unwrap();
+        }
+        text
+    }
+
+    #[test]
+    fn a_master_and_two_workers_with_floating_ips() {
+        insta::assert_snapshot!("floating_ips", text(&ask(1, 2)));
+    }
+
+    #[test]
+    fn three_masters_behind_a_load_balancer_with_etcd_volumes_in_a_given_subnet() {
+        let mut ask = ask(3, 1);
+        ask.cluster.master_lb_enabled = Some(true);
+        ask.cluster.floating_ip_enabled = Some(false);
+        ask.cluster
+            .labels
+            .0
+            .extend(Labels::from_iter([("etcd_volume_size", "8"), ("etcd_volume_type", "fast")]).0);
+        ask.resolved.fixed_network_id = Some("network-id".into());
+        ask.resolved.fixed_subnet_id = Some("subnet-id".into());
+        ask.resolved.fixed_subnet_cidr = Some("192.0.2.0/24".into());
+        insta::assert_snapshot!("load_balancer", text(&ask));
+    }
+
+    #[test]
+    fn everything_that_is_needed_is_in_the_graph_and_nothing_needs_itself() {
+        for (masters, workers, balanced) in [(1, 0, false), (1, 2, true), (5, 9, true)] {
+            let mut ask = ask(masters, workers);
+            ask.cluster.master_lb_enabled = Some(balanced);
+            let graph = graph(&ask, &Options::parse(&ask).unwrap()).unwrap();
+            let mut done: BTreeSet<Key> = BTreeSet::new();
+            while done.len() < graph.len() {
+                let ready: Vec<Key> = graph
+                    .iter()
+                    .filter(|resource| !done.contains(&resource.key) && resource.needs.is_subset(&done))
+                    .map(|resource| resource.key.clone())
+                    .collect();
+                assert!(!ready.is_empty(), "a circle or a gap after {done:?}");
+                done.extend(ready);
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The labels that the driver knows.
+
+use jeroboam_driver::LabelDefault::{Field, None as Nothing, Option as Operator, Value};
+use jeroboam_driver::LabelKind::{Bool, Choice, Cidr, Integer, Pattern, Text};
+use jeroboam_driver::LabelReach::{Cluster, NodeGroup};
+use jeroboam_driver::{LabelDefault, LabelKind, LabelReach, LabelSpec};
+
+use crate::options::values;
+use crate::version::Version;
+
+const GIB: LabelKind = Integer {
+    min: 0,
+    max: i32::MAX as i64,
+    unit: "GiB",
+};
+
+const ARGUMENTS: LabelKind = Pattern {
+    form: "arguments such as --name=value with blanks between them",
+    fits: |text| values::arguments(text).is_ok(),
+};
+
+const fn label(
+    name: &'static str,
+    kind: LabelKind,
+    default: LabelDefault,
+    reach: LabelReach,
+    description: &'static str,
+) -> LabelSpec {
+    LabelSpec {
+        name,
+        kind,
+        default,
+        reach,
+        description,
+    }
+}
+
+/// Every label.
+pub(crate) const LABELS: &[LabelSpec] = &[
+    label(
+        "kube_tag",
+        Pattern {
+            form: "a version of Kubernetes such as v1.31.2, 1.20 or later",
+            fits: |text| text.parse::<Version>().is_ok(),
+        },
+        Nothing,
+        Cluster,
+        "version of Kubernetes that the image has; needed when the image has no property kube_version, else the same",
+    ),
+    label(
+        "flannel_network_cidr",
+        Cidr,
+        Value("10.100.0.0/16"),
+        Cluster,
+        "addresses of pods",
+    ),
+    label(
+        "flannel_network_subnetlen",
+        Integer {
+            min: 8,
+            max: 28,
+            unit: "",
+        },
+        Value("24"),
+        Cluster,
+        "length of the prefix of each node's range of these",
+    ),
+    label(
+        "flannel_backend",
+        Choice(&["host-gw"]),
+        Value("host-gw"),
+        Cluster,
+        "how pods of other nodes are reached: by routes",
+    ),
+    label(
+        "service_cluster_ip_range",
+        Cidr,
+        Value("10.254.0.0/16"),
+        Cluster,
+        "addresses of services",
+    ),
+    label(
+        "fixed_subnet_cidr",
+        Cidr,
+        Value("10.0.0.0/24"),
+        Cluster,
+        "network of a subnet that is made, from /16 to /28",
+    ),
+    label(
+        "master_lb_floating_ip_enabled",
+        Bool,
+        Field("floating_ip_enabled"),
+        Cluster,
+        "gives the load balancer of the API a floating IP",
+    ),
+    label(
+        "api_server_cert_sans",
+        Pattern {
+            form: "names and addresses with commas between them",
+            fits: |text| values::names(text).is_ok(),
+        },
+        Nothing,
+        Cluster,
+        "names and addresses in the certificate of the API besides its own",
+    ),
+    label(
+        "container_infra_prefix",
+        Pattern {
+            form: "a registry with or without a path",
+            fits: |text| values::repository(text).is_ok(),
+        },
+        Nothing,
+        Cluster,
+        "where the control plane's images come from, instead of where kubeadm looks",
+    ),
+    label(
+        "etcd_tag",
+        Pattern {
+            form: "the tag of a container image",
+            fits: |text| values::tag(text).is_ok(),
+        },
+        Nothing,
+        Cluster,
+        "tag of etcd's image, instead of kubeadm's choice",
+    ),
+    label(
+        "etcd_volume_size",
+        GIB,
+        Value("0"),
+        Cluster,
+        "size of a volume for etcd's data on each master; 0 for none",
+    ),
+    label(
+        "etcd_volume_type",
+        Text,
+        Nothing,
+        Cluster,
+        "volume type of that",
+    ),
+    label(
+        "coredns_enabled",
+        Bool,
+        Value("true"),
+        Cluster,
+        "lets kubeadm install CoreDNS",
+    ),
+    label(
+        "cgroup_driver",
+        Choice(&["systemd", "cgroupfs"]),
+        Value("systemd"),
+        Cluster,
+        "who makes control groups; the image's containerd must agree",
+    ),
+    label(
+        "kube_proxy_conntrack_max_per_core",
+        Integer {
+            min: 0,
+            max: u32::MAX as i64,
+            unit: "",
+        },
+        Nothing,
+        Cluster,
+        "connections that nodes track for each processor; 0 leaves the kernel's limit",
+    ),
+    label(
+        "kubeapi_options",
+        ARGUMENTS,
+        Nothing,
+        Cluster,
+        "arguments of the API server",
+    ),
+    label(
+        "kubecontroller_options",
+        ARGUMENTS,
+        Nothing,
+        Cluster,
+        "arguments of the controller manager",
+    ),
+    label(
+        "kubescheduler_options",
+        ARGUMENTS,
+        Nothing,
+        Cluster,
+        "arguments of the scheduler",
+    ),
+    label(
+        "kubelet_options",
+        ARGUMENTS,
+        Nothing,
+        Cluster,
+        "arguments of the kubelet",
+    ),
+    label(
+        "boot_volume_size",
+        GIB,
+        Operator {
+            section: "cinder",
+            name: "default_boot_volume_size",
+        },
+        NodeGroup,
+        "boots from a new volume of this size; 0 boots from the image",
+    ),
+    label(
+        "boot_volume_type",
+        Text,
+        Operator {
+            section: "cinder",
+            name: "default_boot_volume_type",
+        },
+        NodeGroup,
+        "volume type of that",
+    ),
+    label(
+        "docker_volume_type",
+        Text,
+        Operator {
+            section: "cinder",
+            name: "default_docker_volume_type",
+        },
+        NodeGroup,
+        "volume type of docker_volume_size",
+    ),
+    label(
+        "availability_zone",
+        Text,
+        Nothing,
+        NodeGroup,
+        "availability zone of servers and volumes",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_values_that_the_labels_take() {
+        for spec in LABELS {
+            if let Value(default) = spec.default {
+                spec.check(default).unwrap();
+            }
+            let same = LABELS.iter().filter(|other| other.name == spec.name);
+            assert_eq!(same.count(), 1, "{}", spec.name);
+            assert!(!spec.description.ends_with('.'), "{}", spec.name);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The Kubernetes driver: clusters of images that have containerd, kubelet and kubeadm.
+//!
+//! Nothing is installed on nodes: kubeadm makes of each what its user-data says. All boot at the same time; who
+//! comes early tries again. Every address is known before the first boot, the cluster's authorities are the
+//! service's own, and a node joins with a key of its own.
+//!
+//! The driver has no state: the graph, the user-data and the expected nodes follow from what is asked.
+
+mod check;
+mod graph;
+mod kubeadm;
+mod labels;
+mod machine;
+mod options;
+mod pods;
+mod security;
+mod userdata;
+mod version;
+
+use async_trait::async_trait;
+use jeroboam_driver::{Access, Ask, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report};
+use jeroboam_types::{Coe, ServerType};
+
+use crate::options::Options;
+
+/// TCP port of the Kubernetes API when the template names none.
+pub const API_PORT: u16 = 6443;
+
+/// Builds Kubernetes of virtual machines.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KubernetesDriver;
+
+const fn provides(os: &'static str) -> Provides {
+    Provides {
+        server_type: ServerType::Vm,
+        os: Some(os),
+        coe: Coe::Kubernetes,
+    }
+}
+
+/// Distributions by `os_distro` that images for kubeadm are made of.
+const PROVIDES: &[Provides] = &[
+    provides("ubuntu"),
+    provides("debian"),
+    provides("flatcar"),
+    provides("rocky"),
+    provides("rockylinux"),
+];
+
+#[async_trait]
+impl Driver for KubernetesDriver {
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    fn provides(&self) -> &'static [Provides] {
+        PROVIDES
+    }
+
+    fn beta(&self) -> bool {
+        true
+    }
+
+    fn labels(&self) -> &'static [LabelSpec] {
+        labels::LABELS
+    }
+
+    fn validate(&self, ask: &Ask) -> Result<(), Invalid> {
+        Options::parse(ask).map(drop)
+    }
+
+    fn graph(&self, ask: &Ask) -> Result<Graph, DriverError> {
+        Ok(graph::graph(ask, &Options::parse(ask)?)?)
+    }
+
+    fn user_data(&self, node: &NodeAsk<'_>) -> Result<Vec<u8>, DriverError> {
+        userdata::user_data(node, &Options::parse(node.ask)?)
+    }
+
+    /// `https://<address>:<port>`
+    fn api_address(&self, ask: &Ask, made: &Made) -> Option<String> {
+        let options = Options::parse(ask).ok()?;
+        let address = jeroboam_blueprint::graph::public_address(ask, &options.network, made)?;
+        Some(format!("https://{address}:{}", options.api_port))
+    }
+
+    async fn check(&self, ask: &Ask, access: &Access) -> Report {
+        check::check(ask, access).await
+    }
+}

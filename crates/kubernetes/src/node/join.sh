@@ -1,0 +1,72 @@
+# Makes this machine a node of its cluster: it starts the cluster, or joins it. It never gives up, and the console
+# tells what it waits for. A node that is one stays as it is.
+set -u
+. /etc/jeroboam/node.env
+log=/var/log/jeroboam-kubeadm.log
+umask 077
+
+say() {
+    echo "jeroboam: $1"
+    [ ! -w /dev/console ] || printf 'jeroboam: %s\r\n' "$1" >/dev/console 2>/dev/null || :
+}
+
+# answers ADDRESS: true when a control plane of this cluster serves there.
+answers() {
+    curl -s -o /dev/null -f --connect-timeout 2 --max-time 5 --noproxy '*' \
+        --cacert /etc/jeroboam/ca.crt "https://$1/readyz"
+}
+
+# wait_for ADDRESS SECONDS
+wait_for() {
+    tries=$2
+    until answers "$1" || [ "$tries" -le 0 ]; do
+        tries=$((tries - 1))
+        sleep 1
+    done
+}
+
+# True when another master serves: then this cluster lives, and must not be started a second time.
+cluster_lives() {
+    for other in $OTHER_MASTERS; do
+        answers "$other" && return 0
+    done
+    return 1
+}
+
+attempt() {
+    if [ -d /etc/jeroboam/pki ]; then
+        mkdir -p /etc/kubernetes/pki
+        cp -a /etc/jeroboam/pki/. /etc/kubernetes/pki/
+    fi
+    if [ "$ROLE" = first ] && ! cluster_lives; then
+        say "starting the cluster"
+        kubeadm init --config /etc/jeroboam/init.yaml --ignore-preflight-errors=ImagePull $INIT_ARGUMENTS
+    else
+        kubeadm join --config /etc/jeroboam/join.yaml --ignore-preflight-errors=ImagePull
+    fi >>"$log" 2>&1
+}
+
+command -v kubeadm >/dev/null || {
+    say "kubeadm is missing: this image is not made for Kubernetes"
+    sleep 60
+    exit 1
+}
+present=$(kubeadm version -o short)
+[ "$present" = "$VERSION" ] || say "the image has kubeadm $present, and $VERSION is asked for"
+
+mkdir -p /var/lib/jeroboam
+# etcd takes one new member at a time.
+[ -z "$PREVIOUS_MASTER" ] || {
+    say "waiting for the master before this one"
+    wait_for "$PREVIOUS_MASTER" 600
+}
+told=
+until attempt; do
+    cause=$(grep -v '^\[\|^To see the stack\|^$' "$log" | tail -n 1 | cut -c 1-200)
+    [ "$cause" = "$told" ] || say "not a node yet: $cause"
+    told=$cause
+    kubeadm reset -f >>"$log" 2>&1
+    sleep 2
+done
+touch /var/lib/jeroboam/member
+say "$HOST_NAME is a node of the cluster"

@@ -1,0 +1,270 @@
+//! What is asked, read into types: fields of the template and labels.
+//!
+//! Everything that can be wrong about a wish is found here; the rest of the driver cannot meet a bad value.
+//! Labels that the driver does not know are ignored.
+
+pub(crate) mod values;
+
+use jeroboam_blueprint::read::{self, label};
+use jeroboam_blueprint::{Cidr, GroupOptions, NetworkOptions};
+use jeroboam_driver::{Ask, Invalid};
+use jeroboam_types::NodeGroup;
+
+use crate::API_PORT;
+use crate::pods::PodNetwork;
+use crate::version::Version;
+
+pub(crate) use values::{CgroupDriver, Taint, node_labels};
+
+/// Magnum's defaults.
+const DEFAULT_POD_POOL: &str = "10.100.0.0/16";
+const DEFAULT_NODE_PREFIX_LEN: u8 = 24;
+const DEFAULT_SERVICE_RANGE: &str = "10.254.0.0/16";
+
+/// Where cluster DNS answers, counted from the start of the service range, as kubeadm has it.
+const DNS_OFFSET: u32 = 10;
+
+/// etcd decides by majority among its members; more than seven only cost.
+const MOST_MASTERS: i32 = 7;
+
+/// The whole wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    /// Version of Kubernetes that the image has.
+    pub(crate) version: Version,
+    /// The network and the ways to the API.
+    pub(crate) network: NetworkOptions,
+    /// TCP port of the Kubernetes API.
+    pub(crate) api_port: u16,
+    /// Addresses of pods.
+    pub(crate) pods: PodNetwork,
+    /// CIDR that nodes are in: of the made subnet or the given one.
+    pub(crate) nodes_cidr: Cidr,
+    /// Addresses of services.
+    pub(crate) service_range: Cidr,
+    /// Names and addresses in the certificate of the API besides its own.
+    pub(crate) more_names: Vec<String>,
+    /// Where images of the control plane come from; `None` for kubeadm's own.
+    pub(crate) image_repository: Option<String>,
+    /// Tag of etcd's image; `None` for kubeadm's own.
+    pub(crate) etcd_tag: Option<String>,
+    /// Volume of etcd's data on masters in GiB; zero for none.
+    pub(crate) etcd_volume_size: u32,
+    /// Type of that volume; `None` for Cinder's default.
+    pub(crate) etcd_volume_type: Option<String>,
+    /// True when kubeadm is to install CoreDNS.
+    pub(crate) core_dns: bool,
+    /// Who makes control groups: it must be the same as in containerd's configuration.
+    pub(crate) cgroup_driver: CgroupDriver,
+    /// Entries of the connection tracking table for each processor; `None` for kube-proxy's own choice, zero
+    /// leaves the kernel's.
+    pub(crate) conntrack_per_core: Option<u32>,
+    /// Registries that containerd speaks plain HTTP with.
+    pub(crate) insecure_registries: Vec<String>,
+    /// Arguments of the API server, the controller manager, the scheduler and the kubelet.
+    pub(crate) arguments: Arguments,
+}
+
+/// Arguments from labels: names without dashes, and values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    pub(crate) api_server: Vec<(String, String)>,
+    pub(crate) controller_manager: Vec<(String, String)>,
+    pub(crate) scheduler: Vec<(String, String)>,
+    pub(crate) kubelet: Vec<(String, String)>,
+}
+
+impl Options {
+    /// Reads and checks all of the wish.
+    pub(crate) fn parse(ask: &Ask) -> Result<Self, Invalid> {
+        refuse_unsupported(ask)?;
+        let template = &ask.template;
+        let network = NetworkOptions::parse(ask, check_counts(ask)?)?;
+        let (pods, service_range) = (pod_network(ask)?, service_range(ask)?);
+        let nodes_cidr = network.nodes_cidr(ask).ok_or_else(|| {
+            let reason = "the subnet must be given with its network: pods are routed by the nodes' addresses";
+            Invalid::new("fixed_subnet", reason)
+        })?;
+        pods.check_room(nodes_cidr)
+            .map_err(|reason| Invalid::new("labels.flannel_network_cidr", reason))?;
+        check_apart(nodes_cidr, pods.pool, service_range)?;
+        let arguments = |key| label(ask, None, key, values::arguments).map(Option::unwrap_or_default);
+        let options = Self {
+            version: version(ask)?,
+            network,
+            api_port: values::api_port(template.apiserver_port)?,
+            pods,
+            nodes_cidr,
+            service_range,
+            more_names: label(ask, None, "api_server_cert_sans", values::names)?.unwrap_or_default(),
+            image_repository: label(ask, None, "container_infra_prefix", values::repository)?.flatten(),
+            etcd_tag: label(ask, None, "etcd_tag", values::tag)?,
+            etcd_volume_size: label(ask, None, "etcd_volume_size", read::number)?.unwrap_or(0),
+            etcd_volume_type: label(ask, None, "etcd_volume_type", read::word)?
+                .filter(|name| !name.is_empty()),
+            core_dns: label(ask, None, "coredns_enabled", read::boolean)?.unwrap_or(true),
+            cgroup_driver: label(ask, None, "cgroup_driver", values::cgroup_driver)?
+                .unwrap_or(CgroupDriver::Systemd),
+            conntrack_per_core: label(ask, None, "kube_proxy_conntrack_max_per_core", values::whole)?,
+            insecure_registries: read::registries(template.insecure_registry.as_deref())?,
+            arguments: Arguments {
+                api_server: arguments("kubeapi_options")?,
+                controller_manager: arguments("kubecontroller_options")?,
+                scheduler: arguments("kubescheduler_options")?,
+                kubelet: arguments("kubelet_options")?,
+            },
+        };
+        for group in &ask.groups {
+            GroupOptions::parse(ask, group)?;
+            taints(group)?;
+            node_labels(group)?;
+        }
+        Ok(options)
+    }
+
+    /// Address of cluster DNS.
+    pub(crate) fn dns_address(&self) -> String {
+        let address = self.service_range.at(DNS_OFFSET);
+        address.map(|address| address.to_string()).unwrap_or_default()
+    }
+}
+
+/// Checks the sizes of the groups and gives the number of all nodes.
+pub(crate) fn check_counts(ask: &Ask) -> Result<u64, Invalid> {
+    let all = jeroboam_blueprint::nodes::check_counts(&ask.groups, "a cluster", "masters")?;
+    let masters = jeroboam_types::cluster::node_count(&ask.groups, true);
+    if masters > MOST_MASTERS {
+        let reason = format!("{masters} masters are too many: 1, 3, 5 or {MOST_MASTERS} are possible");
+        return Err(Invalid::new("master_count", reason));
+    }
+    if masters > 1 && !ask.master_lb_enabled() {
+        let reason = "more than one master needs a load balancer in front of the API";
+        return Err(Invalid::new("master_lb_enabled", reason));
+    }
+    Ok(all)
+}
+
+/// Taints of a group's nodes.
+pub(crate) fn taints(group: &NodeGroup) -> Result<Vec<Taint>, Invalid> {
+    group.node_taints.iter().map(Taint::parse).collect()
+}
+
+/// The image tells the version, or the label `kube_tag`; where both do they must agree.
+fn version(ask: &Ask) -> Result<Version, Invalid> {
+    let label: Option<Version> = label(ask, None, "kube_tag", str::parse)?;
+    let image = ask.resolved.kube_version.as_deref().map(str::parse::<Version>);
+    let image = image.transpose().map_err(|reason| {
+        Invalid::new(
+            "image_id",
+            format!("its property kube_version is wrong: {reason}"),
+        )
+    })?;
+    match (label, image) {
+        (Some(label), Some(image)) if label != image => {
+            let reason = format!("the image has Kubernetes {image}, and {label} is asked for");
+            Err(Invalid::new("labels.kube_tag", reason))
+        }
+        (Some(version), _) | (None, Some(version)) => Ok(version),
+        (None, None) => {
+            let reason = "is needed, because the image has no property kube_version";
+            Err(Invalid::new("labels.kube_tag", reason))
+        }
+    }
+}
+
+fn cidr(ask: &Ask, key: &str, default: &str) -> Result<Cidr, Invalid> {
+    let invalid = |reason: String| Invalid::new(format!("labels.{key}"), reason);
+    let cidr = Cidr::parse(ask.label(None, key).unwrap_or(default)).map_err(invalid)?;
+    if cidr.is_for_hosts() {
+        Ok(cidr)
+    } else {
+        Err(invalid(format!("{cidr} is not a network of hosts")))
+    }
+}
+
+fn pod_network(ask: &Ask) -> Result<PodNetwork, Invalid> {
+    let pool = cidr(ask, "flannel_network_cidr", DEFAULT_POD_POOL)?;
+    let key = "flannel_network_subnetlen";
+    let node_prefix_len = label(ask, None, key, values::prefix_len)?.unwrap_or(DEFAULT_NODE_PREFIX_LEN);
+    if node_prefix_len < pool.prefix_len() {
+        let reason = format!("a /{node_prefix_len} does not fit in {pool}");
+        return Err(Invalid::new(format!("labels.{key}"), reason));
+    }
+    Ok(PodNetwork {
+        pool,
+        node_prefix_len,
+    })
+}
+
+fn service_range(ask: &Ask) -> Result<Cidr, Invalid> {
+    let key = "service_cluster_ip_range";
+    let range = cidr(ask, key, DEFAULT_SERVICE_RANGE)?;
+    if (12..=27).contains(&range.prefix_len()) {
+        return Ok(range);
+    }
+    let reason = format!("the prefix of {range} must be from /12 to /27");
+    Err(Invalid::new(format!("labels.{key}"), reason))
+}
+
+/// Nodes, pods and services must be told apart by their addresses.
+fn check_apart(nodes: Cidr, pods: Cidr, services: Cidr) -> Result<(), Invalid> {
+    for (key, cidr, others) in [
+        ("flannel_network_cidr", pods, vec![("the nodes' subnet", nodes)]),
+        (
+            "service_cluster_ip_range",
+            services,
+            vec![("the nodes' subnet", nodes), ("the pods' network", pods)],
+        ),
+    ] {
+        if let Some((words, other)) = others.iter().find(|(_, other)| cidr.overlaps(*other)) {
+            let reason = format!("{cidr} overlaps {words} {other}");
+            return Err(Invalid::new(format!("labels.{key}"), reason));
+        }
+    }
+    Ok(())
+}
+
+/// What other drivers have and this one has not (yet) is refused: silence would promise it.
+fn refuse_unsupported(ask: &Ask) -> Result<(), Invalid> {
+    let template = &ask.template;
+    if template.tls_disabled {
+        let reason = "the Kubernetes API is served with TLS only";
+        return Err(Invalid::new("tls_disabled", reason));
+    }
+    if template.registry_enabled {
+        let reason = "clusters are built without a registry of their own";
+        return Err(Invalid::new("registry_enabled", reason));
+    }
+    match template.network_driver.as_deref() {
+        None | Some("flannel" | "neutron") => {}
+        Some(other) => {
+            let reason =
+                format!("{other:?} is not supported yet: the network drivers are flannel and neutron");
+            return Err(Invalid::new("network_driver", reason));
+        }
+    }
+    if let Some(other) = template.volume_driver.as_deref() {
+        let reason = format!("{other:?} is not supported yet");
+        return Err(Invalid::new("volume_driver", reason));
+    }
+    let backend = |text: &str| match text {
+        "host-gw" => Ok(()),
+        other => Err(format!(
+            "{other:?} is not supported: pods are routed, as host-gw does it"
+        )),
+    };
+    label(ask, None, "flannel_backend", backend)?;
+    for key in ["master_lb_allowed_cidrs", "api_master_lb_allowed_cidrs"] {
+        if ask.label(None, key).is_some_and(|value| !value.trim().is_empty()) {
+            return Err(Invalid::new(format!("labels.{key}"), "is not supported yet"));
+        }
+    }
+    if label(ask, None, "cloud_provider_enabled", read::boolean)? == Some(true) {
+        let reason = "the cloud controller manager is not installed yet";
+        return Err(Invalid::new("labels.cloud_provider_enabled", reason));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

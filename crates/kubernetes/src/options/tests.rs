@@ -1,0 +1,127 @@
+use std::collections::BTreeMap;
+
+use jeroboam_types::{Coe, Labels};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A wish of so many masters and workers, with floating IPs and an external network.
+pub(crate) fn ask(masters: i32, workers: i32) -> Ask {
+    let mut ask = jeroboam_blueprint::testkit::ask(masters, workers);
+    ask.template.coe = Coe::Kubernetes;
+    ask.template.cluster_distro = Some("ubuntu".into());
+    ask.template.network_driver = Some("flannel".into());
+    ask.cluster.master_lb_enabled = Some(masters > 1);
+    ask.cluster.labels = Labels::from_iter([("kube_tag", "v1.31.2")]);
+    ask
+}
+
+fn with(path: &str, value: Value) -> Ask {
+    jeroboam_blueprint::testkit::with(&ask(1, 2), path, value)
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_the_name_of_its_field() {
+    let label = |key: &str, value: &str| {
+        (
+            format!("/cluster/labels/{key}"),
+            json!(value),
+            format!("labels.{key}"),
+        )
+    };
+    let mut cases: Vec<(String, Value, String)> = [
+        ("/groups/0/node_count", json!(2), "master_count"),
+        ("/groups/0/node_count", json!(9), "master_count"),
+        ("/groups/0/node_count", json!(3), "master_lb_enabled"),
+        ("/groups/1/node_count", json!(-1), "node_count"),
+        ("/groups/1/node_count", json!(250), "labels.fixed_subnet_cidr"),
+        ("/template/tls_disabled", json!(true), "tls_disabled"),
+        ("/template/registry_enabled", json!(true), "registry_enabled"),
+        ("/template/network_driver", json!("calico"), "network_driver"),
+        ("/template/volume_driver", json!("cinder"), "volume_driver"),
+        ("/template/apiserver_port", json!(10250), "apiserver_port"),
+        ("/template/apiserver_port", json!(31000), "apiserver_port"),
+        ("/template/http_proxy", json!("proxy"), "http_proxy"),
+        ("/resolved/kube_version", json!("v1.30.0"), "labels.kube_tag"),
+        ("/resolved/kube_version", json!("latest"), "image_id"),
+        ("/resolved/fixed_network_id", json!("n"), "fixed_subnet"),
+        ("/cluster/flavor_id", json!(null), "flavor_id"),
+        (
+            "/groups/1/node_labels",
+            json!({"kubernetes.io/arch": "z"}),
+            "node_labels",
+        ),
+        ("/groups/1/node_labels", json!({"a b": "z"}), "node_labels"),
+        (
+            "/groups/1/node_taints",
+            json!([{"key": "a", "effect": "Never"}]),
+            "node_taints",
+        ),
+    ]
+    .into_iter()
+    .map(|(path, value, field)| (path.to_owned(), value, field.to_owned()))
+    .collect();
+    cases.extend([
+        label("kube_tag", "latest"),
+        label("kube_tag", "v1.19.0"),
+        label("flannel_network_cidr", "10.0.0.0/16"),
+        label("flannel_network_cidr", "10.100.0.0/17"),
+        label("flannel_network_subnetlen", "33"),
+        label("flannel_network_subnetlen", "12"),
+        label("flannel_backend", "vxlan"),
+        label("service_cluster_ip_range", "10.100.0.0/16"),
+        label("service_cluster_ip_range", "10.254.0.0/30"),
+        label("master_lb_allowed_cidrs", "192.0.2.0/24"),
+        label("cloud_provider_enabled", "true"),
+        label("coredns_enabled", "maybe"),
+        label("cgroup_driver", "none"),
+        label("etcd_volume_size", "big"),
+        label("etcd_tag", "a b"),
+        label("kubelet_options", "--max pods=3"),
+        label("kubeapi_options", "-x"),
+        label("container_infra_prefix", "registry/\"x\""),
+        label("api_server_cert_sans", "a b"),
+        label("kube_proxy_conntrack_max_per_core", "-1"),
+    ]);
+    for (path, value, field) in cases {
+        let wrong = Options::parse(&with(&path, value.clone())).expect_err(&path);
+        assert_eq!(wrong.field, field, "{path} = {value}: {}", wrong.reason);
+    }
+    let mut unknown = ask(1, 1);
+    unknown.cluster.labels = Labels::default();
+    assert_eq!(Options::parse(&unknown).unwrap_err().field, "labels.kube_tag");
+}
+
+#[test]
+fn right_values_are_read_and_unknown_labels_ignored() {
+    let mut ask = ask(3, 2);
+    ask.resolved.kube_version = Some("1.31.2".into());
+    ask.cluster.labels.0.extend(
+        Labels::from_iter([
+            ("container_infra_prefix", "registry.example.com/kube/"),
+            ("service_cluster_ip_range", "172.30.0.0/16"),
+            ("flannel_network_cidr", "172.24.0.0/14"),
+            ("fixed_subnet_cidr", "10.9.0.0/22"),
+            ("kubeapi_options", "--profiling=false --audit-log-maxage=3"),
+            ("monitoring_enabled", "true"),
+            ("api_server_cert_sans", "api.example.com, 192.0.2.7"),
+            ("flannel_backend", "host-gw"),
+        ])
+        .0,
+    );
+    ask.groups[1].node_labels = BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]);
+    let options = Options::parse(&ask).unwrap();
+    assert_eq!(
+        options.image_repository.as_deref(),
+        Some("registry.example.com/kube")
+    );
+    assert_eq!(options.dns_address(), "172.30.0.10");
+    assert_eq!(options.more_names, ["api.example.com", "192.0.2.7"]);
+    assert_eq!(options.arguments.api_server.len(), 2);
+    assert_eq!(options.version.to_string(), "v1.31.2");
+    ask.cluster.labels.0.remove("kube_tag");
+    assert_eq!(Options::parse(&ask).unwrap(), options);
+    let labels = node_labels(&ask.groups[1]).unwrap();
+    assert_eq!(labels[0].1, "default-worker");
+    assert_eq!(labels[2], ("disk".to_owned(), "ssd".to_owned()));
+}

@@ -1,0 +1,40 @@
+//! Security groups: which ports are open to whom.
+//!
+//! All nodes share one group, so that traffic between nodes can be named by it; masters have a second one. Pods
+//! send with addresses of their own, which a group of nodes does not speak for.
+
+use jeroboam_driver::graph::{Peer, SecurityRule};
+
+use crate::options::Options;
+
+/// Ports of services of type NodePort.
+const NODE_PORTS: (u16, u16) = (30_000, 32_767);
+
+fn rule(protocol: &str, ports: impl Into<Option<(u16, u16)>>, from: Peer) -> SecurityRule {
+    SecurityRule {
+        protocol: protocol.into(),
+        ports: ports.into(),
+        from,
+    }
+}
+
+/// Rules of every node.
+pub(crate) fn node_rules(options: &Options) -> Vec<SecurityRule> {
+    let mut rules = vec![
+        rule("icmp", None, Peer::Anywhere),
+        rule("tcp", (22, 22), Peer::Anywhere),
+        // From anywhere, because a load balancer may keep its clients' addresses.
+        rule("tcp", NODE_PORTS, Peer::Anywhere),
+        rule("udp", NODE_PORTS, Peer::Anywhere),
+    ];
+    for protocol in ["tcp", "udp"] {
+        rules.push(rule(protocol, None, Peer::SameGroup));
+        rules.push(rule(protocol, None, Peer::Cidr(options.pods.pool.to_string())));
+    }
+    rules
+}
+
+/// Rules of masters besides those of every node.
+pub(crate) fn master_rules(options: &Options) -> Vec<SecurityRule> {
+    vec![rule("tcp", (options.api_port, options.api_port), Peer::Anywhere)]
+}

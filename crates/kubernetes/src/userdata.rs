@@ -1,0 +1,325 @@
+//! User-data: what a node's first boot makes of an image with containerd, kubelet and kubeadm.
+//!
+//! A worker gets a key of its own, with which it asks the cluster to become a node; no token is shared. Masters get
+//! the cluster's authorities with their keys too, because a control plane signs by itself.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use jeroboam_blueprint::GroupOptions;
+use jeroboam_blueprint::graph::{load_balancer_floating_ip_key, load_balancer_key};
+use jeroboam_blueprint::nodes::{self, Node};
+use jeroboam_blueprint::userdata::{fact, volume_device};
+use jeroboam_driver::{Authority, CertificateRequest, DriverError, NodeAsk};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use crate::graph::ETCD_VOLUME;
+use crate::kubeadm::{self, ClusterFacts, NodeFacts};
+use crate::machine::{Machine, Reader};
+use crate::options::{self, Options};
+
+/// Where the node's own settings and keys are.
+const DIRECTORY: &str = "/etc/jeroboam";
+const PROGRAMS: &str = "/opt/jeroboam";
+
+/// Groups whose members may ask for a node's certificate and read what kubeadm left for joining nodes: those of
+/// kubeadm's bootstrap tokens.
+const JOINING_GROUPS: [&str; 2] = [
+    "system:bootstrappers",
+    "system:bootstrappers:kubeadm:default-node-token",
+];
+
+/// User-data of a node.
+pub(crate) fn user_data(asked: &NodeAsk<'_>, options: &Options) -> Result<Vec<u8>, DriverError> {
+    let all = nodes::nodes(&asked.ask.groups);
+    let node = all
+        .iter()
+        .find(|node| node.key("server") == *asked.server)
+        .ok_or_else(|| DriverError::Internal(format!("{} is not a server of this cluster", asked.server)))?;
+    let masters = all
+        .iter()
+        .filter(|node| node.manager)
+        .map(|node| fact(asked, &node.key("port"), "address"))
+        .collect::<Result<Vec<_>, _>>()?;
+    let own = Own {
+        asked,
+        options,
+        node,
+        masters,
+        address: fact(asked, &node.key("port"), "address")?,
+    };
+    let distro = asked.ask.template.cluster_distro.as_deref().unwrap_or_default();
+    own.machine()?.render(Reader::of(distro))
+}
+
+/// The node whose user-data is written.
+struct Own<'a> {
+    asked: &'a NodeAsk<'a>,
+    options: &'a Options,
+    node: &'a Node<'a>,
+    /// Fixed IPs of all masters.
+    masters: Vec<String>,
+    /// The node's own fixed IP.
+    address: String,
+}
+
+impl Own<'_> {
+    fn machine(&self) -> Result<Machine, DriverError> {
+        let mut machine = Machine {
+            host_name: self.asked.host_name.to_owned(),
+            units: vec![
+                (
+                    "jeroboam-prepare.service",
+                    include_str!("node/jeroboam-prepare.service").to_owned(),
+                ),
+                (
+                    "jeroboam-node.service",
+                    include_str!("node/jeroboam-node.service").to_owned(),
+                ),
+            ],
+            ..Machine::default()
+        };
+        machine.file(
+            format!("{PROGRAMS}/prepare.sh"),
+            0o644,
+            include_str!("node/prepare.sh"),
+        );
+        machine.file(format!("{PROGRAMS}/join.sh"), 0o644, include_str!("node/join.sh"));
+        machine.secret(format!("{DIRECTORY}/node.env"), self.settings()?);
+        self.add_join(&mut machine)?;
+        if self.node.manager {
+            self.add_authorities(&mut machine)?;
+        }
+        self.add_registries(&mut machine);
+        for unit in ["containerd.service", "kubelet.service"] {
+            let drop_in = self.options.network.proxies.drop_in(self.reached_directly());
+            machine
+                .drop_ins
+                .extend(drop_in.map(|text| (unit, "10-jeroboam-proxy.conf", text)));
+        }
+        Ok(machine)
+    }
+
+    fn is_first(&self) -> bool {
+        self.node.manager && self.masters.first() == Some(&self.address)
+    }
+
+    /// `host:port` of the API as nodes reach it: inside the network, so that it works without floating IPs.
+    fn endpoint(&self) -> Result<String, DriverError> {
+        let host = if self.options.network.load_balancer {
+            fact(self.asked, &load_balancer_key(), "vip_address")?
+        } else {
+            self.masters.first().cloned().unwrap_or_default()
+        };
+        Ok(format!("{host}:{}", self.options.api_port))
+    }
+
+    fn master_endpoint(&self, address: &str) -> String {
+        format!("{address}:{}", self.options.api_port)
+    }
+
+    fn reached_directly(&self) -> Vec<String> {
+        let options = self.options;
+        [options.nodes_cidr, options.pods.pool, options.service_range]
+            .iter()
+            .map(ToString::to_string)
+            .chain([
+                "169.254.169.254".to_owned(),
+                ".svc".into(),
+                ".cluster.local".into(),
+            ])
+            .collect()
+    }
+
+    /// What the programs on the node go by: words for a shell.
+    fn settings(&self) -> Result<String, DriverError> {
+        let options = self.options;
+        let group = GroupOptions::parse(self.asked.ask, self.node.group)?;
+        let volume = |kind: &str, wanted: bool| match wanted {
+            true => volume_device(self.asked, &self.node.key(kind)),
+            false => Ok(String::new()),
+        };
+        let own_address = self.address.parse().ok();
+        let range = own_address.and_then(|address| options.pods.range_of(options.nodes_cidr, address));
+        let range = range.ok_or_else(|| {
+            DriverError::Internal(format!(
+                "the address of {} is outside of its subnet",
+                self.asked.server
+            ))
+        })?;
+        let others = self.masters.iter().filter(|address| **address != self.address);
+        let others: Vec<String> = others.map(|address| self.master_endpoint(address)).collect();
+        let before = self
+            .masters
+            .iter()
+            .take_while(|address| **address != self.address)
+            .last()
+            .filter(|_| self.node.manager);
+        let role = match (self.is_first(), self.node.manager) {
+            (true, _) => "first",
+            (false, true) => "master",
+            (false, false) => "worker",
+        };
+        let skip = if options.core_dns {
+            ""
+        } else {
+            "--skip-phases=addon/coredns"
+        };
+        let settings = [
+            ("ROLE", role.to_owned()),
+            ("VERSION", options.version.to_string()),
+            ("HOST_NAME", self.asked.host_name.to_owned()),
+            ("NODE_ADDRESS", self.address.clone()),
+            ("NODES", options.nodes_cidr.to_string()),
+            ("PODS", options.pods.pool.to_string()),
+            ("POD_PREFIX_LEN", options.pods.node_prefix_len.to_string()),
+            ("POD_RANGE", range.to_string()),
+            (
+                "OTHER_MASTERS",
+                if self.node.manager {
+                    others.join(" ")
+                } else {
+                    String::new()
+                },
+            ),
+            (
+                "PREVIOUS_MASTER",
+                before
+                    .map(|address| self.master_endpoint(address))
+                    .unwrap_or_default(),
+            ),
+            ("INIT_ARGUMENTS", skip.to_owned()),
+            (
+                "CONTAINERD_VOLUME",
+                volume("volume", group.docker_volume_size > 0)?,
+            ),
+            (
+                "ETCD_VOLUME",
+                volume(ETCD_VOLUME, self.node.manager && options.etcd_volume_size > 0)?,
+            ),
+        ];
+        let lines = settings.map(|(name, value)| format!("{name}='{}'\n", value.replace('\'', "")));
+        Ok(lines.concat())
+    }
+
+    /// kubeadm's configuration and what the node shows to be let in.
+    fn add_join(&self, machine: &mut Machine) -> Result<(), DriverError> {
+        let labels = options::node_labels(self.node.group)?;
+        let taints = options::taints(self.node.group)?;
+        let node = NodeFacts {
+            name: self.asked.host_name,
+            address: &self.address,
+            labels,
+            // Without any of their own masters keep kubeadm's.
+            taints: (!taints.is_empty()).then_some(taints),
+        };
+        if self.is_first() {
+            let cluster = ClusterFacts {
+                name: self.asked.ask.cluster.name.as_str(),
+                endpoint: self.endpoint()?,
+                names: self.names_of_api()?,
+            };
+            let documents = kubeadm::init(self.options, &cluster, &node);
+            machine.secret(format!("{DIRECTORY}/init.yaml"), kubeadm::documents(&documents));
+        }
+        let kubeconfig = format!("{DIRECTORY}/join.kubeconfig");
+        let documents = kubeadm::join(self.options, &node, &kubeconfig, self.node.manager);
+        machine.secret(format!("{DIRECTORY}/join.yaml"), kubeadm::documents(&documents));
+        machine.secret(kubeconfig, self.kubeconfig()?);
+        let authority = self.asked.certificates.authority(Authority::Cluster)?;
+        machine.file(format!("{DIRECTORY}/ca.crt"), 0o644, pem(&authority));
+        Ok(())
+    }
+
+    /// The API, what to trust it by, and the node's own key.
+    fn kubeconfig(&self) -> Result<String, DriverError> {
+        let certificates = self.asked.certificates;
+        let authority = certificates.authority(Authority::Cluster)?;
+        let request = CertificateRequest {
+            common_name: format!("system:bootstrap:{}", self.asked.host_name),
+            organizations: JOINING_GROUPS.map(str::to_owned).to_vec(),
+            addresses: vec![],
+            names: vec![],
+            server: false,
+            client: true,
+        };
+        let own = certificates.issue(Authority::Cluster, &request)?;
+        let encode = |text: &str| BASE64_STANDARD.encode(pem(text));
+        let name = "joining";
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {
+                "server": format!("https://{}", self.endpoint()?),
+                "certificate-authority-data": encode(&authority),
+            }}],
+            "users": [{"name": name, "user": {
+                "client-certificate-data": encode(&own.certificate),
+                "client-key-data": encode(own.key.expose_secret()),
+            }}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "current-context": name,
+        });
+        Ok(format!("{config:#}\n"))
+    }
+
+    /// Every name and address that clients may reach any of the masters by.
+    fn names_of_api(&self) -> Result<Vec<String>, DriverError> {
+        let network = &self.options.network;
+        let mut names = vec!["127.0.0.1".to_owned(), "localhost".into()];
+        names.extend(self.masters.iter().cloned());
+        if network.floating_ips {
+            let all = nodes::nodes(&self.asked.ask.groups);
+            for node in all.iter().filter(|node| node.manager) {
+                names.push(fact(self.asked, &node.key("floating-ip"), "address")?);
+            }
+        }
+        if network.load_balancer {
+            names.push(fact(self.asked, &load_balancer_key(), "vip_address")?);
+        }
+        if network.load_balancer_floating_ip {
+            names.push(fact(self.asked, &load_balancer_floating_ip_key(), "address")?);
+        }
+        names.extend(self.options.more_names.iter().cloned());
+        Ok(names)
+    }
+
+    /// The authorities of the control plane with their keys, where kubeadm looks for them.
+    fn add_authorities(&self, machine: &mut Machine) -> Result<(), DriverError> {
+        let directory = format!("{DIRECTORY}/pki");
+        for (authority, name) in [
+            (Authority::Cluster, "ca"),
+            (Authority::Etcd, "etcd/ca"),
+            (Authority::FrontProxy, "front-proxy-ca"),
+        ] {
+            let signer = self.asked.certificates.signer(authority)?;
+            machine.file(format!("{directory}/{name}.crt"), 0o644, pem(&signer.certificate));
+            machine.secret(format!("{directory}/{name}.key"), pem(signer.key.expose_secret()));
+        }
+        let keys = self.asked.certificates.token_keys()?;
+        machine.file(format!("{directory}/sa.pub"), 0o644, pem(&keys.public));
+        machine.secret(format!("{directory}/sa.key"), pem(keys.private.expose_secret()));
+        Ok(())
+    }
+
+    /// Registries without TLS, as containerd's `config_path` has them.
+    fn add_registries(&self, machine: &mut Machine) {
+        for registry in &self.options.insecure_registries {
+            let text = format!(
+                "[host.\"http://{registry}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  skip_verify = true\n"
+            );
+            machine.file(
+                format!("/etc/containerd/certs.d/{registry}/hosts.toml"),
+                0o644,
+                text,
+            );
+        }
+    }
+}
+
+fn pem(text: &str) -> String {
+    format!("{}\n", text.trim_end())
+}
+
+#[cfg(test)]
+mod tests;

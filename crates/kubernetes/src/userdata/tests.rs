@@ -1,0 +1,232 @@
+use std::collections::BTreeMap;
+
+use jeroboam_driver::graph::MadeResource;
+use jeroboam_driver::{Ask, Certificates, Driver, Key, KeyPair, Made, TokenKeys};
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::*;
+use crate::KubernetesDriver;
+use crate::options::tests::ask;
+
+/// Certificates as texts that tell what was asked for.
+struct Texts;
+
+impl Certificates for Texts {
+    fn authority(&self, authority: Authority) -> Result<String, DriverError> {
+        Ok(format!("certificate of {authority:?}"))
+    }
+
+    fn issue(&self, authority: Authority, request: &CertificateRequest) -> Result<KeyPair, DriverError> {
+        Ok(KeyPair {
+            certificate: format!("{authority:?} {request:?}"),
+            key: SecretString::from(format!("key of {}", request.common_name)),
+        })
+    }
+
+    fn signer(&self, authority: Authority) -> Result<KeyPair, DriverError> {
+        Ok(KeyPair {
+            certificate: self.authority(authority)?,
+            key: SecretString::from(format!("SIGNING KEY of {authority:?}")),
+        })
+    }
+
+    fn token_keys(&self) -> Result<TokenKeys, DriverError> {
+        Ok(TokenKeys {
+            public: "public key".into(),
+            private: SecretString::from("SIGNING KEY of tokens"),
+        })
+    }
+}
+
+/// Everything of the graph made, with addresses that tell what they are of.
+fn made(ask: &Ask) -> Made {
+    let mut made = Made::default();
+    for (index, resource) in KubernetesDriver.graph(ask).unwrap().iter().enumerate() {
+        let address = match resource.key.kind() {
+            "port" => ("address", format!("10.0.0.{index}")),
+            "floating-ip" => ("address", format!("203.0.113.{index}")),
+            "load-balancer" => ("vip_address", format!("10.0.0.2{index}")),
+            _ => ("none", String::new()),
+        };
+        let facts = BTreeMap::from([(address.0.to_owned(), Value::from(address.1))]);
+        let id = format!("{index:08}-1111-2222-3333-444444444444");
+        made.0.insert(resource.key.clone(), MadeResource { id, facts });
+    }
+    made
+}
+
+fn write(ask: &Ask, name: &str) -> String {
+    let server = Key::new("server", name);
+    let host_name = ask.cloud_name(&server);
+    let made = made(ask);
+    let node = NodeAsk {
+        ask,
+        server: &server,
+        host_name: &host_name,
+        made: &made,
+        certificates: &Texts,
+    };
+    String::from_utf8(KubernetesDriver.user_data(&node).unwrap()).unwrap()
+}
+
+/// Contents of the files by path.
+fn files(user_data: &str) -> BTreeMap<String, String> {
+    let config: Value = serde_json::from_str(user_data.strip_prefix("#cloud-config\n").unwrap()).unwrap();
+    let files = config["write_files"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    files
+        .iter()
+        .map(|file| (text(&file["path"]), text(&file["content"])))
+        .collect()
+}
+
+fn setting(files: &BTreeMap<String, String>, name: &str) -> String {
+    let settings = &files["/etc/jeroboam/node.env"];
+    let mut lines = settings.lines().filter_map(|line| line.split_once('='));
+    let (_, value) = lines.find(|(key, _)| *key == name).unwrap();
+    value.trim_matches('\'').to_owned()
+}
+
+#[test]
+fn a_worker_has_a_key_of_its_own_and_no_authoritys() {
+    let ask = ask(1, 2);
+    let text = write(&ask, "worker-1");
+    assert!(!text.contains("SIGNING KEY"));
+    let files = files(&text);
+    assert!(!files.contains_key("/etc/jeroboam/init.yaml"));
+    let join: Value = serde_json::from_str(&files["/etc/jeroboam/join.kubeconfig"]).unwrap();
+    let read =
+        |value: &Value| String::from_utf8(BASE64_STANDARD.decode(value.as_str().unwrap()).unwrap()).unwrap();
+    let user = &join["users"][0]["user"];
+    let host_name = ask.cloud_name(&Key::new("server", "worker-1"));
+    assert_eq!(
+        read(&user["client-key-data"]),
+        format!("key of system:bootstrap:{host_name}\n")
+    );
+    let certificate = read(&user["client-certificate-data"]);
+    assert!(certificate.contains("system:bootstrappers:kubeadm:default-node-token"));
+    assert!(!certificate.contains("system:masters"));
+    assert_eq!(setting(&files, "ROLE"), "worker");
+    let port = made(&ask)
+        .fact(&Key::new("port", "worker-1"), "address")
+        .unwrap()
+        .to_owned();
+    let last = port.rsplit('.').next().unwrap();
+    assert_eq!(setting(&files, "POD_RANGE"), format!("10.100.{last}.0/24"));
+}
+
+#[test]
+fn masters_have_the_authorities_and_join_one_after_the_other() {
+    let mut ask = ask(3, 1);
+    ask.cluster.labels.0.insert("etcd_volume_size".into(), "8".into());
+    let made = made(&ask);
+    let port = |name: &str| made.fact(&Key::new("port", name), "address").unwrap();
+    let first = files(&write(&ask, "master-0"));
+    assert_eq!(first["/etc/jeroboam/pki/etcd/ca.key"], "SIGNING KEY of Etcd\n");
+    assert_eq!(first["/etc/jeroboam/pki/sa.pub"], "public key\n");
+    assert_eq!(
+        (setting(&first, "ROLE"), setting(&first, "PREVIOUS_MASTER")),
+        ("first".into(), "".into())
+    );
+    let init = &first["/etc/jeroboam/init.yaml"];
+    for (key, name) in [
+        ("port:master-2", "address"),
+        ("floating-ip:master-1", "address"),
+        ("floating-ip:api", "address"),
+        ("load-balancer:api", "vip_address"),
+    ] {
+        let address = made.fact(&Key::stored(key), name).unwrap();
+        assert!(init.contains(&format!("\"{address}\"")), "{key} in {init}");
+    }
+    let last = files(&write(&ask, "master-2"));
+    assert!(!last.contains_key("/etc/jeroboam/init.yaml"));
+    assert_eq!(setting(&last, "ROLE"), "master");
+    assert_eq!(
+        setting(&last, "PREVIOUS_MASTER"),
+        format!("{}:6443", port("master-1"))
+    );
+    assert_eq!(
+        setting(&last, "OTHER_MASTERS"),
+        format!("{}:6443 {}:6443", port("master-0"), port("master-1"))
+    );
+    let volume = &made.0[&Key::new("etcd-volume", "master-2")].id;
+    assert_eq!(
+        setting(&last, "ETCD_VOLUME"),
+        format!("/dev/disk/by-id/virtio-{}", &volume[..20])
+    );
+    let public = made.fact(&Key::stored("floating-ip:api"), "address").unwrap();
+    assert_eq!(
+        KubernetesDriver.api_address(&ask, &made).unwrap(),
+        format!("https://{public}:6443")
+    );
+}
+
+#[test]
+fn secrets_are_for_root_alone_in_both_forms() {
+    let mut ask = ask(1, 1);
+    ask.template.http_proxy = Some("http://proxy:3128".into());
+    ask.template.insecure_registry = Some("registry:5000".into());
+    let text = write(&ask, "master-0");
+    let config: Value = serde_json::from_str(text.strip_prefix("#cloud-config\n").unwrap()).unwrap();
+    let secret = |path: &str| path.ends_with(".key") || path.contains("kubeconfig") || path.ends_with("yaml");
+    for file in config["write_files"].as_array().unwrap() {
+        let path = file["path"].as_str().unwrap();
+        assert!(!secret(path) || file["permissions"] == "0600", "{path}");
+    }
+    assert_eq!(
+        config["runcmd"][1],
+        json!([
+            "systemctl",
+            "try-restart",
+            "containerd.service",
+            "kubelet.service"
+        ])
+    );
+    assert!(
+        files(&text)["/etc/containerd/certs.d/registry:5000/hosts.toml"].contains("http://registry:5000")
+    );
+
+    ask.template.cluster_distro = Some("flatcar".into());
+    let config: Value = serde_json::from_str(&write(&ask, "master-0")).unwrap();
+    assert_eq!(config["ignition"]["version"], "3.3.0");
+    let files = config["storage"]["files"].as_array().unwrap();
+    for file in files {
+        let path = file["path"].as_str().unwrap();
+        assert!(!secret(path) || file["mode"] == 0o600, "{path}");
+    }
+    assert!(files.iter().any(|file| file["path"] == "/etc/hostname"));
+    let units: Vec<_> = config["systemd"]["units"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|unit| unit["name"].clone())
+        .collect();
+    assert_eq!(
+        units,
+        [
+            "jeroboam-prepare.service",
+            "jeroboam-node.service",
+            "containerd.service",
+            "kubelet.service"
+        ]
+    );
+}
+
+#[test]
+fn a_node_outside_of_its_subnet_is_no_silent_error() {
+    let ask = ask(1, 1);
+    let server = Key::new("server", "worker-0");
+    let mut made = made(&ask);
+    let port = made.0.get_mut(&Key::new("port", "worker-0")).unwrap();
+    port.facts.insert("address".into(), "192.0.2.1".into());
+    let node = NodeAsk {
+        ask: &ask,
+        server: &server,
+        host_name: "h",
+        made: &made,
+        certificates: &Texts,
+    };
+    let error = KubernetesDriver.user_data(&node).unwrap_err().to_string();
+    assert_eq!(error, "the address of server:worker-0 is outside of its subnet");
+}
