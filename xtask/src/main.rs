@@ -1,6 +1,7 @@
 //! The one front door for people who work on Jeroboam: `cargo xtask check|test|demo|chaos|setup`.
 
 mod arrows;
+mod e2e;
 mod setup;
 
 use std::path::PathBuf;
@@ -37,6 +38,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// A cluster on machines that boot: `e2e kubernetes`; further arguments go to `jeroboam demo`
+    E2e {
+        /// What runs on the machines
+        coe: Coe,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Random creates and deletes with faults on and the process killed at random
     Chaos {
         /// Creates in all
@@ -49,6 +57,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+}
+
+/// What `e2e` creates.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Coe {
+    Kubernetes,
 }
 
 fn main() -> ExitCode {
@@ -76,6 +90,10 @@ fn run_task(task: Task) -> Result<()> {
                     .collect::<Vec<_>>(),
             )
         }
+        Task::E2e {
+            coe: Coe::Kubernetes,
+            arguments,
+        } => e2e::kubernetes(&arguments),
         Task::Chaos {
             runs,
             seed,

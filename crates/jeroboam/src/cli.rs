@@ -77,9 +77,18 @@ pub enum Nodes {
     StateOnly,
 }
 
+/// What the demo creates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DemoCoe {
+    /// A Docker Swarm
+    Swarm,
+    /// Kubernetes 1.20.2 of an image that `cargo xtask e2e kubernetes` makes
+    Kubernetes,
+}
+
 #[derive(Args)]
 pub struct DemoArguments {
-    /// Go on by itself: run a service on the swarm, check it, delete the cluster, stop, exit 0 if all went well
+    /// Go on by itself: run a service on the cluster, check it, delete the cluster, stop, exit 0 if all went well
     #[arg(long)]
     pub once: bool,
     /// One JSON object a line instead of text
@@ -88,12 +97,18 @@ pub struct DemoArguments {
     /// What the simulated servers are
     #[arg(long, value_enum, default_value_t = Nodes::Real)]
     pub nodes: Nodes,
-    /// Managers of the swarm; an odd number
+    /// Managers of the swarm, or masters; an odd number
     #[arg(long, default_value_t = 1)]
     pub masters: u32,
-    /// Workers of the swarm
+    /// Workers
     #[arg(long, default_value_t = 2)]
     pub workers: u32,
+    /// Root file system of real machines, instead of the one that is made here
+    #[arg(long, value_name = "DIRECTORY")]
+    pub image_root: Option<PathBuf>,
+    /// What the demo creates; Kubernetes needs an image root that has it
+    #[arg(long, value_enum, default_value_t = DemoCoe::Swarm)]
+    pub coe: DemoCoe,
     /// Where the demo keeps its files; emptied at its start
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/tmp/jeroboam-demo")]
     pub state_dir: PathBuf,
@@ -116,6 +131,9 @@ pub struct SimcloudArguments {
     /// What servers are
     #[arg(long, value_enum, default_value_t = Nodes::StateOnly)]
     pub nodes: Nodes,
+    /// Root file system of real machines, instead of the one that is made here
+    #[arg(long, value_name = "DIRECTORY")]
+    pub image_root: Option<PathBuf>,
     /// Where real machines keep their disks
     #[arg(long, value_name = "DIRECTORY", default_value = "/var/tmp/jeroboam-simcloud")]
     pub state_dir: PathBuf,

@@ -4,6 +4,8 @@
 //! a tenant would, and shows what happens. What it starts, it stops.
 
 mod api;
+mod coe;
+mod kubernetes;
 mod machine;
 mod progress;
 mod service;
@@ -15,11 +17,11 @@ use anyhow::{Context, bail};
 use jeroboam_simcloud::SimCloud;
 use serde_json::{Value, json};
 
-use crate::cli::{DemoArguments, Nodes};
+use crate::cli::{DemoArguments, DemoCoe, Nodes};
 use crate::demo::api::Tenant;
 use crate::demo::progress::Reporter;
 use crate::demo::service::{Process, Service};
-use crate::simcloud::{nodes, wait_for_signal};
+use crate::simcloud::{Place, nodes, wait_for_signal};
 
 /// Published port of the service that `--once` runs on the swarm.
 const WEB_PORT: u16 = 8080;
@@ -34,10 +36,12 @@ pub async fn demo(arguments: DemoArguments) -> anyhow::Result<()> {
     }
     let reporter = Reporter::new(arguments.json);
     machine::empty_directory(&arguments.state_dir)?;
-    let servers = nodes(arguments.nodes, &arguments.state_dir, "demo", &|line| {
-        reporter.note(line)
-    })
-    .await?;
+    let place = Place {
+        state_dir: &arguments.state_dir,
+        instance: "demo",
+        image_root: arguments.image_root.as_deref(),
+    };
+    let servers = nodes(arguments.nodes, &place, &|line| reporter.note(line)).await?;
     let cloud = SimCloud::start(jeroboam_simcloud::Options {
         listen: ([127, 0, 0, 1], arguments.cloud_port).into(),
         nodes: servers,
@@ -89,7 +93,7 @@ async fn with_service(
     reporter.event(
         "cluster",
         &format!(
-            "creating cluster demo ({cluster}): {} manager(s), {} worker(s)",
+            "creating cluster demo ({cluster}): {} master(s), {} worker(s)",
             arguments.masters, arguments.workers
         ),
         json!({"uuid": cluster, "masters": arguments.masters, "workers": arguments.workers}),
@@ -123,7 +127,14 @@ async fn with_service(
         return std::future::pending().await;
     }
     if arguments.nodes == Nodes::Real {
-        swarm::run_and_check(reporter, &tenant, &shown, arguments.workers, WEB_PORT).await?;
+        match arguments.coe {
+            DemoCoe::Swarm => {
+                swarm::run_and_check(reporter, &tenant, &shown, arguments.workers, WEB_PORT).await?;
+            }
+            DemoCoe::Kubernetes => {
+                kubernetes::run_and_check(reporter, &tenant, &shown, arguments.workers).await?;
+            }
+        }
     }
     let begun = Instant::now();
     tenant.delete_cluster(&cluster).await?;
@@ -152,6 +163,17 @@ async fn with_service(
 }
 
 fn template(arguments: &DemoArguments) -> Value {
+    let mut template = plain_template(arguments);
+    if arguments.coe == DemoCoe::Kubernetes {
+        template["name"] = json!("kubernetes");
+        template["coe"] = json!("kubernetes");
+        template["network_driver"] = json!("neutron");
+        template["labels"] = kubernetes::labels();
+    }
+    template
+}
+
+fn plain_template(arguments: &DemoArguments) -> Value {
     json!({
         "name": "swarm",
         "coe": "swarm-mode",
@@ -181,16 +203,17 @@ fn next_steps(
         .map(|(name, value)| format!("export {name}={value}\n"))
         .collect();
     std::fs::write(&openrc, exports).with_context(|| format!("cannot write {}", openrc.display()))?;
-    let docker = match arguments.nodes {
-        Nodes::Real => "  docker node ls\n",
-        Nodes::StateOnly => "",
+    let docker = match (arguments.nodes, arguments.coe) {
+        (Nodes::Real, DemoCoe::Swarm) => "  docker node ls\n",
+        (Nodes::Real, DemoCoe::Kubernetes) => "  kubectl get nodes\n",
+        (Nodes::StateOnly, _) => "",
     };
     reporter.event(
         "next",
         &format!(
             "\nThe cluster runs. In another terminal:\n\n  . {openrc}\n  openstack coe cluster list\n  \
              mkdir -p certs && eval $(openstack coe cluster config demo --dir certs --force --output-certs)\n{docker}\n\
-             The API of the swarm is {address}; the Magnum API is {url}.\n\
+             The API of the cluster is {address}; the Magnum API is {url}.\n\
              The service logs to {log}. Ctrl-C stops everything.",
             openrc = openrc.display(),
             address = text(&cluster["api_address"]),

@@ -7,7 +7,10 @@ use jeroboam_driver::Drivers;
 
 /// Every driver, in order of preference.
 pub fn all() -> Drivers {
-    Drivers::new(vec![Arc::new(jeroboam_swarm::SwarmDriver)])
+    Drivers::new(vec![
+        Arc::new(jeroboam_swarm::SwarmDriver),
+        Arc::new(jeroboam_kubernetes::KubernetesDriver),
+    ])
 }
 
 /// Names in the options that no driver has.

@@ -16,10 +16,12 @@ pub async fn simcloud(arguments: SimcloudArguments) -> anyhow::Result<()> {
     if arguments.prepare {
         return prepare(&|line| eprintln!("{line}")).await.map(drop);
     }
-    let nodes = nodes(arguments.nodes, &arguments.state_dir, "sim", &|line| {
-        eprintln!("{line}")
-    })
-    .await?;
+    let place = Place {
+        state_dir: &arguments.state_dir,
+        instance: "sim",
+        image_root: arguments.image_root.as_deref(),
+    };
+    let nodes = nodes(arguments.nodes, &place, &|line| eprintln!("{line}")).await?;
     let cloud = SimCloud::start(Options {
         listen: arguments.listen,
         seed: arguments.seed,
@@ -38,18 +40,30 @@ pub async fn simcloud(arguments: SimcloudArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where real machines live on this host.
+pub struct Place<'a> {
+    /// Directory of their disks.
+    pub state_dir: &'a Path,
+    /// What their names on the host start with.
+    pub instance: &'a str,
+    /// Their root file system; `None` for the one that is made here.
+    pub image_root: Option<&'a Path>,
+}
+
 /// Servers of the wanted kind; for real ones, after everything they need has been made ready.
 pub async fn nodes(
     wanted: Nodes,
-    state_dir: &Path,
-    instance: &str,
+    place: &Place<'_>,
     progress: &(dyn Fn(&str) + Send + Sync),
 ) -> anyhow::Result<SimNodes> {
     match wanted {
         Nodes::StateOnly => Ok(SimNodes::StateOnly),
         Nodes::Real => {
-            let base = prepare(progress).await?;
-            let machines = Machines::open(&state_dir.join("machines"), instance, base).await?;
+            let mut base = prepare(progress).await?;
+            if let Some(root) = place.image_root {
+                base.path = root.to_owned();
+            }
+            let machines = Machines::open(&place.state_dir.join("machines"), place.instance, base).await?;
             Ok(SimNodes::Real { machines })
         }
     }

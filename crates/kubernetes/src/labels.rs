@@ -130,13 +130,7 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         Cluster,
         "size of a volume for etcd's data on each master; 0 for none",
     ),
-    label(
-        "etcd_volume_type",
-        Text,
-        Nothing,
-        Cluster,
-        "volume type of that",
-    ),
+    label("etcd_volume_type", Text, Nothing, Cluster, "volume type of that"),
     label(
         "coredns_enabled",
         Bool,

@@ -18,7 +18,9 @@ mod userdata;
 mod version;
 
 use async_trait::async_trait;
-use jeroboam_driver::{Access, Ask, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report};
+use jeroboam_driver::{
+    Access, Ask, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
+};
 use jeroboam_types::{Coe, ServerType};
 
 use crate::options::Options;

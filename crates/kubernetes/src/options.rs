@@ -10,7 +10,6 @@ use jeroboam_blueprint::{Cidr, GroupOptions, NetworkOptions};
 use jeroboam_driver::{Ask, Invalid};
 use jeroboam_types::NodeGroup;
 
-use crate::API_PORT;
 use crate::pods::PodNetwork;
 use crate::version::Version;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// `1.31.2`, or `1.32.0-rc.1`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
     minor: u32,
     patch: u32,
@@ -90,7 +90,10 @@ impl FromStr for Version {
         Ok(Self {
             minor,
             patch,
-            pre: suffix.to_owned().chars().filter(|_| is_pre && is_word).collect(),
+            pre: match is_pre && is_word {
+                true => suffix.to_owned(),
+                false => String::new(),
+            },
         })
     }
 }

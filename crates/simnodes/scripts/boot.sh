@@ -19,6 +19,15 @@ for hierarchy in $hierarchies; do
     echo $$ >"$group/cgroup.procs"
 done
 
+# Container images that the machine image brings along. Data directories cannot lie on an overlay; contents are never
+# written again, so links do for them, and the databases are copied.
+if [ -d "$image/var/lib/containerd/io.containerd.content.v1.content" ] && [ -z "$(ls -A "$dir/containerd")" ]; then
+    cp -al "$image/var/lib/containerd/." "$dir/containerd/" 2>/dev/null || cp -a "$image/var/lib/containerd/." "$dir/containerd/"
+    find "$dir/containerd" -name '*.db' | while read -r database; do
+        cp -a "$database" "$database.new" && mv "$database.new" "$database"
+    done
+fi
+
 mount -t overlay overlay -o "lowerdir=$image,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
 # The supervisor refuses to clean up its own directories unless they are on a memory file system.
 mkdir -p /run/systemd

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use tokio::process::{Child, Command};
 
-use crate::cli::DemoArguments;
+use crate::cli::{DemoArguments, DemoCoe};
 
 /// A running service.
 pub struct Service {
@@ -60,6 +60,10 @@ impl Service {
             auth_url,
             arguments.nodes == crate::cli::Nodes::StateOnly,
         );
+        let text = match arguments.coe {
+            DemoCoe::Swarm => text,
+            DemoCoe::Kubernetes => text + "enabled_beta_drivers = kubernetes\n",
+        };
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
         let log = directory.join("service.log");
         let output =

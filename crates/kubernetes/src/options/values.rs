@@ -200,7 +200,7 @@ pub(crate) fn whole(text: &str) -> Result<u32, String> {
 pub(crate) fn prefix_len(text: &str) -> Result<u8, String> {
     let length = text
         .trim()
-        .parse()
+        .parse::<u8>()
         .ok()
         .filter(|length| (8..=28).contains(length));
     length.ok_or_else(|| format!("{text:?} is not the length of a prefix from 8 to 28"))

@@ -1,0 +1,101 @@
+//! `cargo xtask e2e kubernetes`: a cluster on machines that boot, with Kubernetes made from Debian's source package.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::{cargo, run};
+
+/// What makes binaries, container images and the machines' image. A change makes new ones.
+const RECIPE: [(&str, &str); 6] = [
+    ("build.sh", include_str!("../e2e/kubernetes/build.sh")),
+    ("containers.py", include_str!("../e2e/kubernetes/containers.py")),
+    ("image.sh", include_str!("../e2e/kubernetes/image.sh")),
+    ("crictl.sh", include_str!("../e2e/kubernetes/crictl.sh")),
+    (
+        "kubelet.service",
+        include_str!("../e2e/kubernetes/kubelet.service"),
+    ),
+    (
+        "containerd.toml",
+        include_str!("../e2e/kubernetes/containerd.toml"),
+    ),
+];
+
+const SCRIPTS: &str = "xtask/e2e/kubernetes";
+
+/// Builds what is missing, creates a cluster, uses it, deletes it. `arguments` go to `jeroboam demo`.
+pub fn kubernetes(arguments: &[String]) -> Result<()> {
+    cargo(&["build", "--quiet", "--package", "jeroboam"])?;
+    let program = "target/debug/jeroboam";
+    run(program, &["simcloud", "--prepare"])?;
+    let root = image()?;
+    let root = root.to_str().context("the cache directory is not UTF-8")?;
+    let fixed = ["demo", "--once", "--coe", "kubernetes", "--image-root", root];
+    let given = arguments.iter().map(String::as_str);
+    run(program, &fixed.into_iter().chain(given).collect::<Vec<_>>())
+}
+
+/// Root file system of a machine image with Kubernetes; made once, in about eight minutes.
+fn image() -> Result<PathBuf> {
+    let cache = cache_directory()?;
+    let base = newest(&cache, "nodes-bookworm-")?.context("there is no base image")?;
+    let base_name = base
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let texts = |parts: &[usize]| -> String { parts.iter().map(|part| RECIPE[*part].1).collect() };
+    let binaries = cache.join(format!("kubernetes-1.20.2-{:016x}", digest(&texts(&[0]))));
+    let parts = texts(&[0, 1, 2, 3, 4, 5]) + &base_name;
+    let root = cache.join(format!("nodes-kubernetes-{:016x}", digest(&parts)));
+    if root.is_dir() {
+        return Ok(root);
+    }
+    let script = |name: &str| format!("{SCRIPTS}/{name}");
+    let path = |path: &Path| path.to_string_lossy().into_owned();
+    if !binaries.is_dir() {
+        eprintln!("building Kubernetes from Debian's source package: about seven minutes");
+        let partial = binaries.with_extension("partial");
+        run("bash", &[&script("build.sh"), &path(&partial)])?;
+        std::fs::rename(&partial, &binaries).context("cannot keep what was built")?;
+    }
+    run("python3", &[&script("containers.py"), &path(&binaries)])?;
+    run(
+        "bash",
+        &[&script("image.sh"), &path(&base), &path(&binaries), &path(&root)],
+    )?;
+    Ok(root)
+}
+
+/// The youngest directory of a name's beginning.
+fn newest(directory: &Path, prefix: &str) -> Result<Option<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in
+        std::fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?
+    {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(prefix) && entry.path().is_dir() {
+            found.push((entry.metadata()?.modified()?, entry.path()));
+        }
+    }
+    Ok(found.into_iter().max().map(|(_, path)| path))
+}
+
+fn cache_directory() -> Result<PathBuf> {
+    let of = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let cache = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")));
+    Ok(cache
+        .context("neither XDG_CACHE_HOME nor HOME is set")?
+        .join("jeroboam"))
+}
+
+/// FNV-1a: names a recipe, and guards nothing.
+fn digest(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
