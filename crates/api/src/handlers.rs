@@ -4,6 +4,7 @@ pub(crate) mod certificates;
 pub(crate) mod clusters;
 pub(crate) mod documents;
 pub(crate) mod nodegroups;
+pub(crate) mod quotas;
 pub(crate) mod services;
 pub(crate) mod steps;
 pub(crate) mod templates;
@@ -40,6 +41,12 @@ pub(crate) async fn dispatch(cx: &Context, route: Route) -> ApiResult<Response> 
         Route::CertificateSign => certificates::sign(cx).await,
         Route::ServiceList => services::list(cx).await,
         Route::Stats => services::stats(cx).await,
+        Route::QuotaList => quotas::list(cx).await,
+        Route::QuotaShow(project, resource) => quotas::show(cx, &project, &resource).await,
+        Route::QuotaCreate => quotas::create(cx).await,
+        Route::QuotaUpdate(project, resource) => quotas::update(cx, &project, &resource).await,
+        Route::QuotaDelete(project, resource) => quotas::delete(cx, &project, &resource).await,
+        Route::Federations => Err(not_implemented("Federating clusters")),
         Route::ClusterUpgrade if cx.version < Version::v1(8) => Err(ApiError::bad_request(
             "Upgrading a cluster is not supported before microversion 1.8.",
         )),

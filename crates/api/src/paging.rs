@@ -1,5 +1,7 @@
 //! Pages of lists: their arguments, and the link to the next one.
 
+use std::fmt::Display;
+
 use jeroboam_store::{Page, SortKey};
 use serde_json::Value;
 use uuid::Uuid;
@@ -11,11 +13,11 @@ use crate::query::Query;
 /// Arguments that every paged list knows.
 pub(crate) const ARGUMENTS: [&str; 4] = ["limit", "marker", "sort_key", "sort_dir"];
 
-/// A page that is asked for.
+/// A page that is asked for, of rows that `M` marks.
 #[derive(Debug)]
-pub(crate) struct Paging {
+pub(crate) struct Paging<M = Uuid> {
     limit: usize,
-    marker: Option<Uuid>,
+    marker: Option<M>,
     sort_key: String,
     descending: bool,
 }
@@ -26,6 +28,22 @@ impl Paging {
     /// # Errors
     /// 400 for a limit below one, a marker that is no UUID or an unknown direction.
     pub(crate) fn parse(query: &Query, max_limit: u32) -> ApiResult<Self> {
+        Self::of_marker(query, max_limit, query.uuid("marker")?)
+    }
+}
+
+impl Paging<i64> {
+    /// The same, of rows that their row id marks.
+    ///
+    /// # Errors
+    /// 400 as above, also for a marker that is no integer.
+    pub(crate) fn by_row(query: &Query, max_limit: u32) -> ApiResult<Self> {
+        Self::of_marker(query, max_limit, query.int("marker")?)
+    }
+}
+
+impl<M: Copy + Display> Paging<M> {
+    fn of_marker(query: &Query, max_limit: u32, marker: Option<M>) -> ApiResult<Self> {
         let max_limit = usize::try_from(max_limit).unwrap_or(usize::MAX);
         let limit = match query.int("limit")? {
             None => max_limit,
@@ -48,14 +66,14 @@ impl Paging {
         let sort_key = query.find("sort_key").unwrap_or("id").to_owned();
         Ok(Self {
             limit,
-            marker: query.uuid("marker")?,
+            marker,
             sort_key,
             descending,
         })
     }
 
     /// The page for the store: one row more than is shown tells whether there is a next page.
-    pub(crate) fn page(&self, sort_key: SortKey) -> Page {
+    pub(crate) fn page(&self, sort_key: SortKey) -> Page<M> {
         Page {
             limit: self.limit as u64 + 1,
             marker: self.marker,
@@ -76,7 +94,10 @@ impl Paging {
 
     /// 404 for a marker that is not there.
     pub(crate) fn marker_gone(&self, kind: &str) -> ApiError {
-        ApiError::not_found(kind, self.marker.unwrap_or_default())
+        match self.marker {
+            Some(marker) => ApiError::not_found(kind, marker),
+            None => ApiError::not_found(kind, "marker"),
+        }
     }
 
     /// Cuts the rows to the page and, if some are left over, gives the link to the next: `collection` is its
@@ -84,7 +105,7 @@ impl Paging {
     pub(crate) fn next<T>(
         &self,
         rows: &mut Vec<T>,
-        uuid: impl Fn(&T) -> Uuid,
+        mark: impl Fn(&T) -> M,
         collection: &str,
         extra: &[(&str, &str)],
     ) -> Option<Value> {
@@ -92,7 +113,7 @@ impl Paging {
             return None;
         }
         rows.truncate(self.limit);
-        let last = rows.last().map(&uuid)?;
+        let last = rows.last().map(&mark)?;
         let direction = if self.descending { "desc" } else { "asc" };
         let extra: String = extra
             .iter()

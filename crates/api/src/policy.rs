@@ -46,6 +46,11 @@ actions! {
     NodeGroupShowAllProjects "nodegroup:get_one_all_projects" Admin;
     NodeGroupList "nodegroup:get_all" AdminOrReader;
     NodeGroupListAllProjects "nodegroup:get_all_all_projects" Admin;
+    QuotaShow "quota:get" AdminOrReader;
+    QuotaList "quota:get_all" Admin;
+    QuotaCreate "quota:create" Admin;
+    QuotaUpdate "quota:update" Admin;
+    QuotaDelete "quota:delete" Admin;
     StatsShow "stats:get_all" AdminOrReader;
     ServiceList "magnum-service:get_all" Admin;
 }

@@ -1,5 +1,6 @@
 //! Arguments of the query string. An argument that a handler does not know is refused.
 
+use jeroboam_types::labels::loose_bool;
 use uuid::Uuid;
 
 use crate::error::{ApiError, ApiResult};
@@ -60,6 +61,20 @@ impl Query {
         match text.trim().parse() {
             Ok(value) => Ok(Some(value)),
             Err(_) => Err(ApiError::invalid(name, text, "Value should be an integer")),
+        }
+    }
+
+    /// Value of an argument that must be a boolean in one of Magnum's spellings.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub(crate) fn boolean(&self, name: &str) -> ApiResult<Option<bool>> {
+        let Some(text) = self.find(name) else {
+            return Ok(None);
+        };
+        match loose_bool(text) {
+            Some(value) => Ok(Some(value)),
+            None => Err(ApiError::invalid(name, text, "Value should be boolean")),
         }
     }
 

@@ -54,6 +54,18 @@ pub(crate) enum Route {
     ServiceList,
     /// Numbers of clusters and nodes.
     Stats,
+    /// Limits of projects.
+    QuotaList,
+    /// Limit of a project for a resource.
+    QuotaShow(String, String),
+    /// First limit of a project.
+    QuotaCreate,
+    /// Change of a project's limit.
+    QuotaUpdate(String, String),
+    /// Away with a project's own limit.
+    QuotaDelete(String, String),
+    /// Federations: refused with 501, whatever is asked.
+    Federations,
     /// Upgrade of a cluster: known since 1.7, possible since 1.8.
     ClusterUpgrade,
     /// Documented, and refused with 501.
@@ -228,8 +240,13 @@ fn credentials(verb: &str, rest: &[&str]) -> ApiResult<Route> {
 }
 
 fn quotas(verb: &str, rest: &[&str]) -> ApiResult<Route> {
+    let own = |segment: &str| segment.to_owned();
     match (verb, rest) {
-        ("GET" | "POST", []) | ("GET" | "PATCH" | "DELETE", [_, _]) => not_served("Managing quotas"),
+        ("GET", []) => Ok(Route::QuotaList),
+        ("POST", []) => Ok(Route::QuotaCreate),
+        ("GET", [project, resource]) => Ok(Route::QuotaShow(own(project), own(resource))),
+        ("PATCH", [project, resource]) => Ok(Route::QuotaUpdate(own(project), own(resource))),
+        ("DELETE", [project, resource]) => Ok(Route::QuotaDelete(own(project), own(resource))),
         ("PATCH" | "DELETE", []) => Err(ApiError::missing("project_id")),
         ("GET" | "PATCH" | "DELETE", [_]) => Err(ApiError::missing("resource")),
         ("POST", [ident, ..]) => Err(ApiError::invalid(
@@ -243,7 +260,7 @@ fn quotas(verb: &str, rest: &[&str]) -> ApiResult<Route> {
 
 fn federations(verb: &str, rest: &[&str]) -> ApiResult<Route> {
     match (verb, rest) {
-        ("GET" | "POST", []) | ("GET" | "PATCH" | "DELETE", [_]) => not_served("Managing federations"),
+        ("GET" | "POST", []) | ("GET" | "PATCH" | "DELETE", [_]) => Ok(Route::Federations),
         ("PATCH" | "DELETE", []) => Err(ApiError::missing("federation_ident")),
         ("GET", [ident, "detail"]) => Err(bad_marker(ident)),
         ("POST", [ident]) => Err(ApiError::invalid(

@@ -7,6 +7,7 @@ pub(crate) mod links;
 pub(crate) mod literal;
 pub(crate) mod nodegroup;
 pub(crate) mod patch;
+pub(crate) mod quota;
 pub(crate) mod template;
 pub(crate) mod typing;
 

@@ -6,12 +6,12 @@
 use sea_orm::sea_query::NullOrdering;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, Order,
-    QueryFilter, QueryOrder, QuerySelect, Select,
+    QueryFilter, QueryOrder, QuerySelect, Select, Value,
 };
 use uuid::Uuid;
 
 use crate::StoreError;
-use crate::row::{cluster, nodegroup, template};
+use crate::row::{cluster, nodegroup, quota, template};
 use crate::scope::stored;
 
 /// A table whose rows can be listed in pages.
@@ -23,6 +23,8 @@ pub enum Table {
     Templates,
     /// `nodegroup`
     NodeGroups,
+    /// `quotas`
+    Quotas,
 }
 
 /// A column that exists.
@@ -45,6 +47,7 @@ impl SortKey {
             Table::Clusters => column::<cluster::Entity>(text),
             Table::Templates => column::<template::Entity>(text),
             Table::NodeGroups => column::<nodegroup::Entity>(text),
+            Table::Quotas => column::<quota::Entity>(text),
         }
     }
 
@@ -60,20 +63,20 @@ impl Default for SortKey {
     }
 }
 
-/// A page of a list.
+/// A page of a list, whose rows are marked by `M`: their UUID, or their row id where they have no UUID.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct Page<M = Uuid> {
     /// Most rows to answer.
     pub limit: u64,
     /// Last row of the page before; an unknown one is [`StoreError::NotFound`].
-    pub marker: Option<Uuid>,
+    pub marker: Option<M>,
     /// Column to sort by.
     pub sort_key: SortKey,
     /// Direction.
     pub descending: bool,
 }
 
-impl Page {
+impl<M> Page<M> {
     /// The first rows in order of creation.
     pub fn first(limit: u64) -> Self {
         Self {
@@ -85,18 +88,37 @@ impl Page {
     }
 }
 
+/// What marks a row in a page.
+pub(crate) trait Marker: Copy {
+    /// The value of the marking column.
+    fn value(self) -> Value;
+}
+
+impl Marker for Uuid {
+    fn value(self) -> Value {
+        stored(self).into()
+    }
+}
+
+impl Marker for i64 {
+    fn value(self) -> Value {
+        self.into()
+    }
+}
+
 /// Narrows a query to one page. `seen` finds the marker: all that the caller may see, even what `query` leaves
 /// out. Takes one query more when there is a marker.
-pub(crate) async fn paged<E>(
+pub(crate) async fn paged<E, M>(
     db: &impl ConnectionTrait,
     seen: Select<E>,
     query: Select<E>,
-    [id, uuid]: [E::Column; 2],
-    page: &Page,
+    [id, marked]: [E::Column; 2],
+    page: &Page<M>,
 ) -> Result<Select<E>, StoreError>
 where
     E: EntityTrait,
     E::Model: ModelTrait<Entity = E>,
+    M: Marker,
 {
     let column = E::Column::iter()
         .find(|column| column.as_str() == page.sort_key.0)
@@ -104,7 +126,7 @@ where
     let mut query = query.limit(page.limit);
     if let Some(marker) = page.marker {
         let marker = seen
-            .filter(uuid.eq(stored(marker)))
+            .filter(marked.eq(marker.value()))
             .one(db)
             .await?
             .ok_or(StoreError::NotFound)?;

@@ -17,7 +17,7 @@ use sea_orm::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::url::{self, Target};
-use crate::{Clusters, Engine, Services, StoreError, Templates, migration};
+use crate::{Clusters, Engine, Quotas, Services, StoreError, Templates, migration};
 
 /// How long a call waits for a free connection, or for another process's write to the SQLite file.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -140,6 +140,11 @@ impl Store {
     /// The engine's side: leases, the ledger, outcomes, sealed secrets.
     pub fn engine(&self) -> Engine<'_> {
         Engine(self)
+    }
+
+    /// What administrators set as the limits of projects.
+    pub fn quotas(&self) -> Quotas<'_> {
+        Quotas(self)
     }
 
     /// Heartbeats of the running processes.

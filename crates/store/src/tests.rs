@@ -7,6 +7,7 @@ mod fixture;
 mod leases;
 mod ledger;
 mod paging;
+mod quotas;
 mod schema;
 mod secrets;
 mod templates;

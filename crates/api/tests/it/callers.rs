@@ -118,7 +118,37 @@ async fn each_caller_gets_what_the_policy_says_on_each_route() {
             Some(json!({})),
             [401, 501, 501, 501, 501, 501],
         ),
-        ("GET", "/v1/quotas".into(), None, [401, 501, 501, 501, 501, 501]),
+        ("GET", "/v1/quotas".into(), None, [401, 403, 403, 403, 403, 200]),
+        (
+            "GET",
+            "/v1/quotas/elsewhere/Cluster".into(),
+            None,
+            [401, 403, 403, 403, 403, 200],
+        ),
+        (
+            "POST",
+            "/v1/quotas".into(),
+            Some(json!({"project_id": "nobody"})),
+            [401, 403, 403, 403, 403, 404],
+        ),
+        (
+            "PATCH",
+            "/v1/quotas/elsewhere/Cluster".into(),
+            Some(json!({})),
+            [401, 403, 403, 403, 403, 404],
+        ),
+        (
+            "DELETE",
+            "/v1/quotas/elsewhere/Cluster".into(),
+            None,
+            [401, 403, 403, 403, 403, 404],
+        ),
+        (
+            "GET",
+            "/v1/federations".into(),
+            None,
+            [401, 501, 501, 501, 501, 501],
+        ),
         // The last column takes the cluster away.
         ("DELETE", of_cluster(""), None, [401, 403, 403, 204, 404, 204]),
     ];

@@ -11,6 +11,7 @@ mod hostile;
 mod microversions;
 mod nodegroups;
 mod paging;
+mod quotas;
 mod rig;
 mod routing;
 mod services;

@@ -49,9 +49,9 @@ async fn every_odd_path_has_its_answer() {
         ("POST", "/v1/clusters/x/actions/resize", 501, "Resizing"),
         ("POST", "/v1/clusters/x/actions/upgrade", 501, "Upgrading"),
         ("POST", "/v1/clusters/x/nodegroups/", 501, "Creating a node group"),
-        ("GET", "/v1/quotas", 501, "quotas"),
-        ("GET", "/v1/quotas/p/Cluster", 501, "quotas"),
-        ("GET", "/v1/federations", 501, "federations"),
+        ("GET", "/v1/quotas", 403, "quota:get_all"),
+        ("GET", "/v1/quotas/p/Cluster", 403, "another project"),
+        ("GET", "/v1/federations", 501, "Federating"),
     ] {
         let answer = rig.call(&token, method, path, None).await;
         if status == 200 {

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::Clusters;
 use crate::row::{cluster, fitting, json, nodegroup, project, quota, sealed, work};
-use crate::{GoalKind, Sealed, StoreError, templates};
+use crate::{CLUSTER_RESOURCE, GoalKind, Sealed, StoreError, templates};
 
 /// A cluster to be made.
 #[derive(Clone, Debug)]
@@ -135,7 +135,7 @@ async fn create(tx: &DatabaseTransaction, new: &NewCluster, limit: Option<u64>) 
 async fn own_limit(tx: &DatabaseTransaction, project_id: &ProjectId) -> Result<Option<u64>, StoreError> {
     let query = quota::Entity::find()
         .filter(quota::Column::ProjectId.eq(project_id.as_str()))
-        .filter(quota::Column::Resource.eq(quota::CLUSTER));
+        .filter(quota::Column::Resource.eq(CLUSTER_RESOURCE));
     let row = query.one(tx).await?;
     Ok(row.map(|row| u64::try_from(row.hard_limit).unwrap_or(0)))
 }

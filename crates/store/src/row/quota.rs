@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::utc;
+use crate::QuotaRow;
+
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
 #[sea_orm(table_name = "quotas")]
 pub struct Model {
@@ -19,5 +22,15 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The only resource that is limited.
-pub(crate) const CLUSTER: &str = "Cluster";
+impl From<Model> for QuotaRow {
+    fn from(row: Model) -> Self {
+        Self {
+            id: row.id.into(),
+            project_id: row.project_id.into(),
+            resource: row.resource,
+            hard_limit: row.hard_limit,
+            created_at: utc(row.created_at),
+            updated_at: row.updated_at.map(|time| time.and_utc()),
+        }
+    }
+}

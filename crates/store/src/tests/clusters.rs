@@ -140,7 +140,7 @@ async fn the_quota_is_exact_however_many_create_at_once() {
             if let Some(limit) = own_limit {
                 let row = quota::ActiveModel {
                     project_id: ActiveValue::Set(project.to_owned()),
-                    resource: ActiveValue::Set(quota::CLUSTER.to_owned()),
+                    resource: ActiveValue::Set(crate::CLUSTER_RESOURCE.to_owned()),
                     hard_limit: ActiveValue::Set(limit),
                     ..Default::default()
                 };

@@ -1,0 +1,144 @@
+//! `/v1/quotas`
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jeroboam_cloud::identity;
+use jeroboam_store::{CLUSTER_RESOURCE, QuotaRow, SortKey, StoreError, Table};
+use jeroboam_types::ProjectId;
+use serde_json::{Value, json};
+
+use crate::context::{Context, date_time, reply};
+use crate::error::{ApiError, ApiResult, of_cloud};
+use crate::negotiate::BodyKind;
+use crate::paging::{ARGUMENTS, Paging};
+use crate::policy::{Action, Target};
+use crate::wire::quota::{NewQuota, parse_change, render, render_general};
+
+/// `GET /v1/quotas`: of the caller's project, or of all.
+pub(crate) async fn list(cx: &Context) -> ApiResult<Response> {
+    let [limit, marker, sort_key, sort_dir] = ARGUMENTS;
+    cx.query
+        .only(&[limit, marker, sort_key, sort_dir, "all_tenants"])?;
+    let all = cx.query.boolean("all_tenants")?.unwrap_or(false);
+    let paging = Paging::by_row(&cx.query, cx.config().api.max_limit)?;
+    let key = SortKey::parse(Table::Quotas, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
+    cx.caller.may(Action::QuotaList, Target::Own).await?;
+    let own = cx.caller.project_id.clone().unwrap_or_default();
+    let project = (!(all && cx.caller.is_admin())).then_some(&own);
+    let listed = cx.store().quotas().list(project, &paging.page(key)).await;
+    let mut rows = listed.map_err(|error| match error {
+        StoreError::NotFound => paging.marker_gone("Quota"),
+        other => other.into(),
+    })?;
+    let extra: &[(&str, &str)] = if all { &[("all_tenants", "True")] } else { &[] };
+    let collection = format!("{}/v1/quotas", cx.base);
+    let next = paging.next(&mut rows, |row| row.id, &collection, extra);
+    let items: Vec<Value> = rows.iter().map(render).collect();
+    let mut answer = json!({ "quotas": items });
+    if let Some(next) = next {
+        answer["next"] = next;
+    }
+    Ok(reply(StatusCode::OK, answer))
+}
+
+/// `GET /v1/quotas/PROJECT/RESOURCE`: what counts for the project, whether it was set for it or not.
+pub(crate) async fn show(cx: &Context, project: &str, resource: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    cx.caller.may(Action::QuotaShow, Target::Own).await?;
+    let asked = ProjectId::from(project);
+    if !cx.caller.is_admin() && cx.caller.project_id.as_ref() != Some(&asked) {
+        return Err(ApiError::forbidden(
+            "Policy does not allow quota:get of another project.",
+        ));
+    }
+    let found = cx.store().quotas().find(&asked, resource).await?;
+    let general = || render_general(project, cx.config().quotas.max_clusters_per_project);
+    let answer = found.as_ref().map_or_else(general, render);
+    Ok(reply(StatusCode::OK, answer))
+}
+
+/// `POST /v1/quotas`: Keystone is asked for the project with the caller's own token.
+pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let new = NewQuota::parse(cx.json("quota", BodyKind::Object)?)?;
+    cx.caller.may(Action::QuotaCreate, Target::Own).await?;
+    let project = new.project_id;
+    identity::find_project(&cx.session(), project.as_str())
+        .await
+        .map_err(|error| of_cloud(&error, &cx.site.settings.keystone_uri))?
+        .ok_or_else(|| ApiError::not_found("Project", &project))?;
+    let now = date_time(cx.now());
+    let quotas = cx.store().quotas();
+    let set = quotas.insert(&project, CLUSTER_RESOURCE, new.hard_limit, now);
+    let row = set.await.map_err(|error| match error {
+        StoreError::Conflict(_) => ApiError::conflict(format!(
+            "The quota of project {project} for resource {CLUSTER_RESOURCE} exists already."
+        )),
+        other => other.into(),
+    })?;
+    tracing::info!(quota.project_id = %project, quota.hard_limit = row.hard_limit, request_id = cx.ids.local, "a quota was set");
+    Ok(reply(StatusCode::CREATED, render(&row)))
+}
+
+/// `PATCH /v1/quotas/PROJECT/RESOURCE`: the body is an object. One that names no limit changes nothing.
+pub(crate) async fn update(cx: &Context, project: &str, resource: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let change = parse_change(cx.json("quotapatch", BodyKind::Object)?, project, resource)?;
+    cx.caller.may(Action::QuotaUpdate, Target::Own).await?;
+    let row = find(cx, project, resource).await?;
+    let Some(hard_limit) = change.filter(|limit| *limit != row.hard_limit) else {
+        return Ok(reply(StatusCode::ACCEPTED, render(&row)));
+    };
+    let changed = cx
+        .store()
+        .quotas()
+        .update(&row, hard_limit, date_time(cx.now()))
+        .await;
+    let changed = changed.map_err(|error| refusal(error, &row))?;
+    tracing::info!(
+        quota.project_id = project,
+        quota.hard_limit = hard_limit,
+        request_id = cx.ids.local,
+        "a quota was changed"
+    );
+    Ok(reply(StatusCode::ACCEPTED, render(&changed)))
+}
+
+/// `DELETE /v1/quotas/PROJECT/RESOURCE`: the limit of the configuration counts again.
+pub(crate) async fn delete(cx: &Context, project: &str, resource: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    cx.caller.may(Action::QuotaDelete, Target::Own).await?;
+    let row = find(cx, project, resource).await?;
+    let deleted = cx.store().quotas().delete(&row).await;
+    deleted.map_err(|error| refusal(error, &row))?;
+    tracing::info!(
+        quota.project_id = project,
+        request_id = cx.ids.local,
+        "a quota was removed"
+    );
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn find(cx: &Context, project: &str, resource: &str) -> ApiResult<QuotaRow> {
+    let found = cx.store().quotas().find(&project.into(), resource).await?;
+    found.ok_or_else(|| gone(project, resource))
+}
+
+fn refusal(error: StoreError, row: &QuotaRow) -> ApiError {
+    match error {
+        StoreError::NotFound => gone(row.project_id.as_str(), &row.resource),
+        StoreError::Stale => ApiError::conflict(format!(
+            "The quota of project {} was changed by another request meanwhile. Try again.",
+            row.project_id
+        )),
+        other => other.into(),
+    }
+}
+
+fn gone(project: &str, resource: &str) -> ApiError {
+    let shown = |text: &str| text.chars().take(255).collect::<String>();
+    ApiError::not_found(
+        "Quota",
+        format!("of project {} for resource {}", shown(project), shown(resource)),
+    )
+}
