@@ -9,7 +9,11 @@ mod auth;
 mod caller;
 mod context;
 mod error;
+mod etag;
+mod filters;
 mod handlers;
+mod hex;
+mod idempotency;
 mod microversion;
 mod negotiate;
 mod paging;
@@ -35,6 +39,7 @@ use jeroboam_store::Store;
 use jeroboam_types::Millis;
 use tokio::sync::Notify;
 
+pub use idempotency::KEPT_FOR as ANSWERS_KEPT_FOR;
 pub use server::serve;
 
 /// What the API works with.

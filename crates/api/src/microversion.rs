@@ -28,6 +28,11 @@ impl Version {
         Self { major: 1, minor }
     }
 
+    /// The number after the dot.
+    pub(crate) fn minor(self) -> u64 {
+        self.minor
+    }
+
     /// Version that a request asks for.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use jeroboam_config::Config;
 use jeroboam_engine::{Clock, Engine, Parts, SystemClock};
 use jeroboam_pki::{Keyring, kid_of};
 use jeroboam_store::{Store, StoreError};
+use jeroboam_types::Millis;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use secrecy::ExposeSecret;
@@ -242,6 +243,11 @@ async fn heartbeat(store: Store, host: String, shutdown: CancellationToken) {
             .await
         {
             warn!(%error, "cannot record the heartbeat");
+        }
+        let kept = i64::try_from(jeroboam_api::ANSWERS_KEPT_FOR.as_millis()).unwrap_or(i64::MAX);
+        let before = Millis(SystemClock.now().0.saturating_sub(kept));
+        if let Err(error) = store.answers().forget(before).await {
+            warn!(%error, "cannot remove old answers");
         }
     }
 }

@@ -18,7 +18,7 @@ pub use create::{CreateError, NewCluster};
 use crate::page::paged;
 use crate::row::{cluster, from_json, ledger, nodegroup, template, work};
 use crate::scope::stored;
-use crate::{Ident, Page, Scope, Store, StoreError};
+use crate::{Filter, Ident, Page, Scope, Store, StoreError};
 
 /// Questions and changes about clusters and their node groups.
 #[derive(Clone, Copy)]
@@ -63,8 +63,28 @@ impl Clusters<'_> {
 
     /// Clusters that the caller may see: two queries, and one for the marker, however many there are.
     pub async fn list(&self, scope: &Scope, page: &Page) -> Result<Vec<ClusterRow>, StoreError> {
+        self.list_some(scope, &Filter::default(), page).await
+    }
+
+    /// Those of them that a filter leaves.
+    pub async fn list_some(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Vec<ClusterRow>, StoreError> {
+        let mut query = visible(scope);
+        if let Some(name) = &filter.name {
+            query = query.filter(cluster::Column::Name.eq(name.as_str()));
+        }
+        if let Some(status) = filter.status {
+            query = query.filter(cluster::Column::Status.eq(status.as_str()));
+        }
+        if let Some(project_id) = &filter.project_id {
+            query = query.filter(cluster::Column::ProjectId.eq(project_id.as_str()));
+        }
         let columns = [cluster::Column::Id, cluster::Column::Uuid];
-        self.with_parts(paged(&self.0.db, visible(scope), visible(scope), columns, page).await?)
+        self.with_parts(paged(&self.0.db, visible(scope), query, columns, page).await?)
             .await
     }
 
@@ -147,32 +167,50 @@ impl Clusters<'_> {
         Ok(row.ok_or(StoreError::NotFound)?.engine_ms)
     }
 
-    /// Runs a query for clusters: one query with the templates, one for the groups of all.
     async fn with_parts(&self, query: Select<cluster::Entity>) -> Result<Vec<ClusterRow>, StoreError> {
-        let rows = query.find_also_related(template::Entity).all(&self.0.db).await?;
-        let uuids: Vec<String> = rows.iter().map(|(cluster, _)| cluster.uuid.clone()).collect();
-        let mut groups: BTreeMap<String, Vec<NodeGroup>> = BTreeMap::new();
-        if !uuids.is_empty() {
-            let query = nodegroup::Entity::find()
-                .filter(nodegroup::Column::ClusterId.is_in(uuids))
-                .order_by_asc(nodegroup::Column::Id);
-            for row in query.all(&self.0.db).await? {
-                groups
-                    .entry(row.cluster_id.clone())
-                    .or_default()
-                    .push(row.try_into()?);
-            }
+        with_parts(&self.0.db, query).await
+    }
+}
+
+/// Runs a query for clusters: one query with the templates, one for the groups of all.
+async fn with_parts(
+    db: &impl ConnectionTrait,
+    query: Select<cluster::Entity>,
+) -> Result<Vec<ClusterRow>, StoreError> {
+    let rows = query.find_also_related(template::Entity).all(db).await?;
+    let uuids: Vec<String> = rows.iter().map(|(cluster, _)| cluster.uuid.clone()).collect();
+    let mut groups: BTreeMap<String, Vec<NodeGroup>> = BTreeMap::new();
+    if !uuids.is_empty() {
+        let query = nodegroup::Entity::find()
+            .filter(nodegroup::Column::ClusterId.is_in(uuids))
+            .order_by_asc(nodegroup::Column::Id);
+        for row in query.all(db).await? {
+            groups
+                .entry(row.cluster_id.clone())
+                .or_default()
+                .push(row.try_into()?);
         }
-        rows.into_iter()
-            .map(|(row, template)| {
-                let labels = template.and_then(|template| template.labels);
-                Ok(ClusterRow {
-                    groups: groups.remove(&row.uuid).unwrap_or_default(),
-                    cluster: row.try_into()?,
-                    template_labels: from_json("labels", labels.as_deref())?,
-                })
+    }
+    rows.into_iter()
+        .map(|(row, template)| {
+            let labels = template.and_then(|template| template.labels);
+            Ok(ClusterRow {
+                groups: groups.remove(&row.uuid).unwrap_or_default(),
+                cluster: row.try_into()?,
+                template_labels: from_json("labels", labels.as_deref())?,
             })
-            .collect()
+        })
+        .collect()
+}
+
+/// Refuses when a cluster is not what the caller has seen any more.
+pub(crate) async fn refuse_changed(db: &impl ConnectionTrait, seen: &ClusterRow) -> Result<(), StoreError> {
+    let uuid = seen.cluster.uuid.to_string();
+    let query = cluster::Entity::find().filter(cluster::Column::Uuid.eq(uuid));
+    match with_parts(db, query).await?.first() {
+        None => Err(StoreError::NotFound),
+        Some(present) if present == seen => Ok(()),
+        Some(_) => Err(StoreError::Stale),
     }
 }
 

@@ -9,6 +9,7 @@
 //! generation of its work, so that a worker cannot settle a wish that is no longer the present one. There is no
 //! clock in here: callers bring the time.
 
+mod answers;
 mod clusters;
 mod engine;
 mod error;
@@ -23,10 +24,11 @@ mod store;
 mod templates;
 mod url;
 
+pub use answers::{Answer, Answers};
 pub use clusters::{ClusterRow, Clusters, CreateError, NewCluster, Stats};
 pub use engine::{Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Work};
 pub use error::{Cause, StoreError};
-pub use page::{Page, SortKey, Table};
+pub use page::{Filter, Page, SortKey, Table};
 pub use quotas::{CLUSTER_RESOURCE, QuotaRow, Quotas};
 pub use scope::{Ident, Scope};
 pub use sealed::{Sealed, SealedRow};

@@ -1,5 +1,7 @@
 //! The schema's versions. The list only grows: a version that was released is never changed.
 
+mod answers;
+mod list_indexes;
 mod v1;
 
 use std::collections::BTreeSet;
@@ -14,7 +16,11 @@ struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(v1::Migration)]
+        vec![
+            Box::new(v1::Migration),
+            Box::new(list_indexes::Migration),
+            Box::new(answers::Migration),
+        ]
     }
 }
 

@@ -3,6 +3,7 @@
 //! Ties are broken by the row id in the direction of the sort, and nulls sort before everything else, as in
 //! MySQL, which Magnum runs on.
 
+use jeroboam_types::{ProjectId, Status};
 use sea_orm::sea_query::NullOrdering;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IdenStatic, Iterable, ModelTrait, Order,
@@ -86,6 +87,17 @@ impl<M> Page<M> {
             descending: false,
         }
     }
+}
+
+/// What a list leaves out besides what its caller may not see. The default leaves out nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only rows of this name.
+    pub name: Option<String>,
+    /// Only rows in this status, where they have one.
+    pub status: Option<Status>,
+    /// Only rows of this project.
+    pub project_id: Option<ProjectId>,
 }
 
 /// What marks a row in a page.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::page::paged;
 use crate::row::moment;
 use crate::row::quota::{self, Column};
-use crate::{Page, Store, StoreError};
+use crate::{Answer, Page, Store, StoreError, answers};
 
 /// The only resource that is limited.
 pub const CLUSTER_RESOURCE: &str = "Cluster";
@@ -67,6 +67,19 @@ impl Quotas<'_> {
         hard_limit: i32,
         now: DateTime<Utc>,
     ) -> Result<QuotaRow, StoreError> {
+        self.insert_once(project, resource, hard_limit, now, |_| None)
+            .await
+    }
+
+    /// The same, together with the answer that is kept for it: `answer` makes it from the row.
+    pub async fn insert_once(
+        &self,
+        project: &ProjectId,
+        resource: &str,
+        hard_limit: i32,
+        now: DateTime<Utc>,
+        answer: impl FnOnce(&QuotaRow) -> Option<Answer> + Send,
+    ) -> Result<QuotaRow, StoreError> {
         let row = quota::ActiveModel {
             created_at: ActiveValue::Set(Some(moment(now))),
             project_id: ActiveValue::Set(project.to_string()),
@@ -77,7 +90,11 @@ impl Quotas<'_> {
         let tx = self.0.begin().await?;
         let result = async {
             quota::Entity::insert(row).exec_without_returning(&*tx).await?;
-            present(&*tx, project, resource).await
+            let row = present(&*tx, project, resource).await?;
+            if let Some(answer) = answer(&row) {
+                answers::keep(&tx, &answer).await?;
+            }
+            Ok(row)
         }
         .await;
         tx.finish(result).await

@@ -1,6 +1,7 @@
 //! Rows as they lie in the tables, and their translation from and to the domain's types. A row that the domain
 //! does not allow is an internal error, never a panic.
 
+pub(crate) mod answer;
 pub(crate) mod cluster;
 pub(crate) mod ledger;
 pub(crate) mod nodegroup;

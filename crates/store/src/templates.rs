@@ -10,7 +10,7 @@ use sea_orm::{
 use crate::page::paged;
 use crate::row::{cluster, template};
 use crate::scope::stored;
-use crate::{Ident, Page, Scope, Store, StoreError};
+use crate::{Answer, Filter, Ident, Page, Scope, Store, StoreError, answers};
 
 /// What becomes of a change when clusters are made from the template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +28,26 @@ pub struct Templates<'a>(pub(crate) &'a Store);
 impl Templates<'_> {
     /// Adds a template.
     pub async fn insert(&self, template: &ClusterTemplate) -> Result<(), StoreError> {
+        self.insert_once(template, None).await
+    }
+
+    /// The same, together with the answer that is kept for it.
+    pub async fn insert_once(
+        &self,
+        template: &ClusterTemplate,
+        answer: Option<&Answer>,
+    ) -> Result<(), StoreError> {
         let row = template::new(template)?;
         let tx = self.0.begin().await?;
-        let result = template::Entity::insert(row).exec_without_returning(&*tx).await;
-        tx.finish(result.map(drop).map_err(StoreError::from)).await
+        let result = async {
+            if let Some(answer) = answer {
+                answers::keep(&tx, answer).await?;
+            }
+            template::Entity::insert(row).exec_without_returning(&*tx).await?;
+            Ok(())
+        }
+        .await;
+        tx.finish(result).await
     }
 
     /// A template that the caller may see. [`StoreError::Ambiguous`] when several have the name.
@@ -63,8 +79,25 @@ impl Templates<'_> {
 
     /// Templates that the caller may see.
     pub async fn list(&self, scope: &Scope, page: &Page) -> Result<Vec<ClusterTemplate>, StoreError> {
+        self.list_some(scope, &Filter::default(), page).await
+    }
+
+    /// Those of them that a filter leaves; templates have no status.
+    pub async fn list_some(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Vec<ClusterTemplate>, StoreError> {
+        let mut query = visible(scope);
+        if let Some(name) = &filter.name {
+            query = query.filter(template::Column::Name.eq(name.as_str()));
+        }
+        if let Some(project_id) = &filter.project_id {
+            query = query.filter(template::Column::ProjectId.eq(project_id.as_str()));
+        }
         let columns = [template::Column::Id, template::Column::Uuid];
-        let query = paged(&self.0.db, visible(scope), visible(scope), columns, page).await?;
+        let query = paged(&self.0.db, visible(scope), query, columns, page).await?;
         query
             .all(&self.0.db)
             .await?
@@ -102,11 +135,7 @@ impl Templates<'_> {
             if in_use == InUse::Refuse {
                 refuse_referenced(&*tx, id).await?;
             }
-            let query = template::Entity::find().filter(template::Column::Uuid.eq(id.to_string()));
-            let present = query.one(&*tx).await?.ok_or(StoreError::NotFound)?;
-            if ClusterTemplate::try_from(present)? != *before {
-                return Err(StoreError::Stale);
-            }
+            refuse_changed(&*tx, before).await?;
             template::Entity::update_many()
                 .set(row)
                 .filter(template::Column::Uuid.eq(id.to_string()))
@@ -120,10 +149,26 @@ impl Templates<'_> {
 
     /// Removes a template. [`StoreError::Conflict`] while a cluster is made from it.
     pub async fn delete(&self, id: TemplateId) -> Result<(), StoreError> {
+        self.delete_matching(id, None).await
+    }
+
+    /// Removes a template if it still is what the caller has seen, else [`StoreError::Stale`].
+    pub async fn delete_unchanged(&self, seen: &ClusterTemplate) -> Result<(), StoreError> {
+        self.delete_matching(seen.uuid, Some(seen)).await
+    }
+
+    async fn delete_matching(
+        &self,
+        id: TemplateId,
+        seen: Option<&ClusterTemplate>,
+    ) -> Result<(), StoreError> {
         let tx = self.0.begin().await?;
         let result = async {
             if !lock(&*tx, id).await? {
                 return Err(StoreError::NotFound);
+            }
+            if let Some(seen) = seen {
+                refuse_changed(&*tx, seen).await?;
             }
             refuse_referenced(&*tx, id).await?;
             template::Entity::delete_many()
@@ -159,6 +204,15 @@ async fn refuse_referenced(tx: &impl ConnectionTrait, id: TemplateId) -> Result<
         clusters => Err(StoreError::Conflict(format!(
             "{clusters} clusters are made from the template"
         ))),
+    }
+}
+
+async fn refuse_changed(tx: &impl ConnectionTrait, seen: &ClusterTemplate) -> Result<(), StoreError> {
+    let query = template::Entity::find().filter(template::Column::Uuid.eq(seen.uuid.to_string()));
+    let present = query.one(tx).await?.ok_or(StoreError::NotFound)?;
+    match ClusterTemplate::try_from(present)? == *seen {
+        true => Ok(()),
+        false => Err(StoreError::Stale),
     }
 }
 

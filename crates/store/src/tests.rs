@@ -1,11 +1,13 @@
 //! The store on real databases: always SQLite, and those that `JEROBOAM_TEST_DATABASES` names (URLs with commas
 //! between them, of users who may create databases). Each test has a database of its own.
 
+mod answers;
 mod clusters;
 mod failures;
 mod fixture;
 mod leases;
 mod ledger;
+mod lists;
 mod paging;
 mod quotas;
 mod schema;

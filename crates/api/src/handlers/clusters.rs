@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use jeroboam_store::{CreateError, Ident, Scope, SortKey, StoreError, Table};
+use jeroboam_store::{ClusterRow, CreateError, Ident, Scope, SortKey, StoreError, Table};
 use jeroboam_types::ClusterTemplate;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::context::{Context, reply};
 use crate::error::{ApiError, ApiResult};
+use crate::etag;
+use crate::filters::{self, OF_CLUSTERS};
 use crate::handlers::{find_cluster, of_lookup};
+use crate::idempotency::Once;
 use crate::microversion::Version;
 use crate::negotiate::BodyKind;
-use crate::paging::{ARGUMENTS, Paging};
+use crate::paging::Paging;
 use crate::policy::{Action, Permit, Target};
 use crate::validate;
 use crate::wire::cluster::{Form, NewCluster, render};
@@ -24,17 +28,22 @@ pub(crate) async fn list(cx: &Context, detail: bool) -> ApiResult<Response> {
         true => (Action::ClusterDetail, Form::Detail, "clusters/detail"),
         false => (Action::ClusterList, Form::Short, "clusters"),
     };
-    cx.query.only(&ARGUMENTS)?;
+    let filter = filters::parse(&cx.query, &OF_CLUSTERS)?;
     let paging = Paging::parse(&cx.query, cx.config().api.max_limit)?;
     let key = SortKey::parse(Table::Clusters, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
     let permit = cx.caller.may(action, Target::Own).await?;
-    let listed = cx.store().clusters().list(&permit.scope, &paging.page(key)).await;
+    let listed = cx
+        .store()
+        .clusters()
+        .list_some(&permit.scope, &filter, &paging.page(key))
+        .await;
     let mut rows = listed.map_err(|error| match error {
         StoreError::NotFound => paging.marker_gone("Cluster"),
         other => other.into(),
     })?;
     let collection = format!("{}/v1/{path}", cx.base);
-    let next = paging.next(&mut rows, |row| row.cluster.uuid.0, &collection, &[]);
+    let extra = filters::arguments(&cx.query, &OF_CLUSTERS);
+    let next = paging.next(&mut rows, |row| row.cluster.uuid.0, &collection, &extra);
     let items: Vec<Value> = rows
         .iter()
         .map(|row| render(row, form, cx.version, &cx.base))
@@ -50,53 +59,78 @@ pub(crate) async fn list(cx: &Context, detail: bool) -> ApiResult<Response> {
 pub(crate) async fn show(cx: &Context, ident: &str) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let row = find_cluster(cx, Action::ClusterShow, ident).await?;
-    Ok(reply(
-        StatusCode::OK,
-        render(&row, Form::Alone, cx.version, &cx.base),
-    ))
+    etag::shown(cx, &state(&row), || {
+        reply(StatusCode::OK, render(&row, Form::Alone, cx.version, &cx.base))
+    })
+}
+
+/// All that answers about a cluster are made from.
+pub(crate) fn state(row: &ClusterRow) -> impl Serialize + '_ {
+    (&row.cluster, &row.groups, &row.template_labels)
 }
 
 /// `POST /v1/clusters`: the rows exist before the answer does; the engine does the rest.
 pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     cx.query.only(&[])?;
-    let wanted = NewCluster::parse(cx.json("cluster", BodyKind::Object)?)?;
+    let body = cx.json("cluster", BodyKind::Object)?;
+    let once = Once::of(cx, "cluster", &body)?;
+    let wanted = NewCluster::parse(body)?;
     let permit = cx.caller.may(Action::ClusterCreate, Target::Own).await?;
+    if let Some(answer) = once.replay(cx).await? {
+        return Ok(answer);
+    }
     let template = template_to_use(cx, &permit, &wanted.cluster_template_id).await?;
     let named = wanted.cluster_template_id.clone();
     // Boxed: six look-ups at once are too large for the stack of every request.
     let new = Box::pin(validate::cluster::accept(cx, wanted, template)).await?;
     let limit = u64::from(cx.config().quotas.max_clusters_per_project);
-    cx.store()
-        .clusters()
-        .create(&new, Some(limit))
-        .await
-        .map_err(|error| match error {
+    let answer = json!({"uuid": new.cluster.uuid});
+    let kept = once.answer(StatusCode::ACCEPTED, None, &answer);
+    let clusters = cx.store().clusters();
+    let created = clusters.create_once(&new, Some(limit), kept.as_ref()).await;
+    if let Err(error) = created {
+        let error = match error {
             CreateError::QuotaExceeded { limit } => {
                 ApiError::forbidden(format!("The project has used up its quota of {limit} clusters."))
             }
             CreateError::TemplateGone => no_template(cx.version, &named),
             CreateError::Store(error) => error.into(),
-        })?;
+        };
+        return once.instead_of(cx, error).await;
+    }
     cx.site.app.wake.notify_one();
     tracing::info!(cluster.id = %new.cluster.uuid, request_id = cx.ids.local, "a cluster was accepted");
-    Ok(reply(StatusCode::ACCEPTED, json!({"uuid": new.cluster.uuid})))
+    Ok(reply(StatusCode::ACCEPTED, answer))
 }
 
 /// `DELETE /v1/clusters/IDENT`: from any status, and even while another operation is under way.
 pub(crate) async fn delete(cx: &Context, ident: &str) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let row = find_cluster(cx, Action::ClusterDelete, ident).await?;
+    etag::check(cx, &state(&row))?;
     let now = cx.now();
     let deadline = now.plus(Duration::from_secs(
         cx.config().engine.delete_timeout_mins.saturating_mul(60),
     ));
     let request = cx.ids.outbound();
-    let asked = cx
-        .store()
-        .clusters()
-        .request_delete(row.cluster.uuid, now, deadline, request)
-        .await;
-    asked.map_err(|error| of_lookup(error, "Cluster", "clusters", ident))?;
+    let store = cx.store();
+    let clusters = store.clusters();
+    let asked = match etag::is_conditional(cx) {
+        true => {
+            clusters
+                .request_delete_unchanged(&row, now, deadline, request)
+                .await
+        }
+        false => {
+            clusters
+                .request_delete(row.cluster.uuid, now, deadline, request)
+                .await
+        }
+    };
+    asked.map_err(|error| match error {
+        StoreError::Stale => etag::changed(),
+        other => of_lookup(other, "Cluster", "clusters", ident),
+    })?;
     cx.site.app.wake.notify_one();
     tracing::info!(cluster.id = %row.cluster.uuid, request_id = cx.ids.local, "a deletion was accepted");
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::context::{Context, reply};
 use crate::error::ApiResult;
+use crate::etag;
 use crate::handlers::{find_cluster, of_lookup};
 use crate::paging::{ARGUMENTS, Paging};
 use crate::policy::Action;
@@ -51,8 +52,7 @@ pub(crate) async fn show(cx: &Context, cluster: &str, group: &str) -> ApiResult<
         .find_nodegroup(row.cluster.uuid, &Ident::parse(group))
         .await;
     let group = found.map_err(|error| of_lookup(error, "NodeGroup", "node groups", group))?;
-    Ok(reply(
-        StatusCode::OK,
-        render(&group, &row.cluster.labels, &cx.base),
-    ))
+    etag::shown(cx, &(&group, &row.cluster.labels), || {
+        reply(StatusCode::OK, render(&group, &row.cluster.labels, &cx.base))
+    })
 }

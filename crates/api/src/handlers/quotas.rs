@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::context::{Context, date_time, reply};
 use crate::error::{ApiError, ApiResult, of_cloud};
+use crate::etag::{self, Tag};
+use crate::idempotency::Once;
 use crate::negotiate::BodyKind;
 use crate::paging::{ARGUMENTS, Paging};
 use crate::policy::{Action, Target};
@@ -53,15 +55,22 @@ pub(crate) async fn show(cx: &Context, project: &str, resource: &str) -> ApiResu
     }
     let found = cx.store().quotas().find(&asked, resource).await?;
     let general = || render_general(project, cx.config().quotas.max_clusters_per_project);
-    let answer = found.as_ref().map_or_else(general, render);
-    Ok(reply(StatusCode::OK, answer))
+    match &found {
+        Some(row) => etag::shown(cx, row, || reply(StatusCode::OK, render(row))),
+        None => etag::shown(cx, &general(), || reply(StatusCode::OK, general())),
+    }
 }
 
 /// `POST /v1/quotas`: Keystone is asked for the project with the caller's own token.
 pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     cx.query.only(&[])?;
-    let new = NewQuota::parse(cx.json("quota", BodyKind::Object)?)?;
+    let body = cx.json("quota", BodyKind::Object)?;
+    let once = Once::of(cx, "quota", &body)?;
+    let new = NewQuota::parse(body)?;
     cx.caller.may(Action::QuotaCreate, Target::Own).await?;
+    if let Some(answer) = once.replay(cx).await? {
+        return Ok(answer);
+    }
     let project = new.project_id;
     identity::find_project(&cx.session(), project.as_str())
         .await
@@ -69,15 +78,20 @@ pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
         .ok_or_else(|| ApiError::not_found("Project", &project))?;
     let now = date_time(cx.now());
     let quotas = cx.store().quotas();
-    let set = quotas.insert(&project, CLUSTER_RESOURCE, new.hard_limit, now);
-    let row = set.await.map_err(|error| match error {
-        StoreError::Conflict(_) => ApiError::conflict(format!(
-            "The quota of project {project} for resource {CLUSTER_RESOURCE} exists already."
-        )),
-        other => other.into(),
-    })?;
+    let kept = |row: &QuotaRow| once.answer(StatusCode::CREATED, None, &render(row));
+    let set = quotas.insert_once(&project, CLUSTER_RESOURCE, new.hard_limit, now, kept);
+    let row = match set.await {
+        Ok(row) => row,
+        Err(StoreError::Conflict(_)) => {
+            let error = ApiError::conflict(format!(
+                "The quota of project {project} for resource {CLUSTER_RESOURCE} exists already."
+            ));
+            return once.instead_of(cx, error).await;
+        }
+        Err(other) => return Err(other.into()),
+    };
     tracing::info!(quota.project_id = %project, quota.hard_limit = row.hard_limit, request_id = cx.ids.local, "a quota was set");
-    Ok(reply(StatusCode::CREATED, render(&row)))
+    tagged(cx, &row, StatusCode::CREATED)
 }
 
 /// `PATCH /v1/quotas/PROJECT/RESOURCE`: the body is an object. One that names no limit changes nothing.
@@ -86,22 +100,23 @@ pub(crate) async fn update(cx: &Context, project: &str, resource: &str) -> ApiRe
     let change = parse_change(cx.json("quotapatch", BodyKind::Object)?, project, resource)?;
     cx.caller.may(Action::QuotaUpdate, Target::Own).await?;
     let row = find(cx, project, resource).await?;
+    etag::check(cx, &row)?;
     let Some(hard_limit) = change.filter(|limit| *limit != row.hard_limit) else {
-        return Ok(reply(StatusCode::ACCEPTED, render(&row)));
+        return tagged(cx, &row, StatusCode::ACCEPTED);
     };
     let changed = cx
         .store()
         .quotas()
         .update(&row, hard_limit, date_time(cx.now()))
         .await;
-    let changed = changed.map_err(|error| refusal(error, &row))?;
+    let changed = changed.map_err(|error| refusal(cx, error, &row))?;
     tracing::info!(
         quota.project_id = project,
         quota.hard_limit = hard_limit,
         request_id = cx.ids.local,
         "a quota was changed"
     );
-    Ok(reply(StatusCode::ACCEPTED, render(&changed)))
+    tagged(cx, &changed, StatusCode::ACCEPTED)
 }
 
 /// `DELETE /v1/quotas/PROJECT/RESOURCE`: the limit of the configuration counts again.
@@ -109,8 +124,9 @@ pub(crate) async fn delete(cx: &Context, project: &str, resource: &str) -> ApiRe
     cx.query.only(&[])?;
     cx.caller.may(Action::QuotaDelete, Target::Own).await?;
     let row = find(cx, project, resource).await?;
+    etag::check(cx, &row)?;
     let deleted = cx.store().quotas().delete(&row).await;
-    deleted.map_err(|error| refusal(error, &row))?;
+    deleted.map_err(|error| refusal(cx, error, &row))?;
     tracing::info!(
         quota.project_id = project,
         request_id = cx.ids.local,
@@ -119,14 +135,20 @@ pub(crate) async fn delete(cx: &Context, project: &str, resource: &str) -> ApiRe
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// A quota with its entity tag.
+fn tagged(cx: &Context, row: &QuotaRow, status: StatusCode) -> ApiResult<Response> {
+    Ok(Tag::of(row, cx.version)?.put(reply(status, render(row))))
+}
+
 async fn find(cx: &Context, project: &str, resource: &str) -> ApiResult<QuotaRow> {
     let found = cx.store().quotas().find(&project.into(), resource).await?;
     found.ok_or_else(|| gone(project, resource))
 }
 
-fn refusal(error: StoreError, row: &QuotaRow) -> ApiError {
+fn refusal(cx: &Context, error: StoreError, row: &QuotaRow) -> ApiError {
     match error {
         StoreError::NotFound => gone(row.project_id.as_str(), &row.resource),
+        StoreError::Stale if etag::is_conditional(cx) => etag::changed(),
         StoreError::Stale => ApiError::conflict(format!(
             "The quota of project {} was changed by another request meanwhile. Try again.",
             row.project_id

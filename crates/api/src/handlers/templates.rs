@@ -11,9 +11,12 @@ use uuid::Uuid;
 
 use crate::context::{Context, date_time, reply};
 use crate::error::{ApiError, ApiResult};
+use crate::etag::{self, Tag};
+use crate::filters::{self, OF_TEMPLATES};
 use crate::handlers::{find_template, of_lookup};
+use crate::idempotency::Once;
 use crate::negotiate::BodyKind;
-use crate::paging::{ARGUMENTS, Paging};
+use crate::paging::Paging;
 use crate::policy::{Action, Target};
 use crate::validate;
 use crate::wire::patch;
@@ -25,21 +28,22 @@ pub(crate) async fn list(cx: &Context, detail: bool) -> ApiResult<Response> {
         true => (Action::TemplateDetail, "clustertemplates/detail"),
         false => (Action::TemplateList, "clustertemplates"),
     };
-    cx.query.only(&ARGUMENTS)?;
+    let filter = filters::parse(&cx.query, &OF_TEMPLATES)?;
     let paging = Paging::parse(&cx.query, cx.config().api.max_limit)?;
     let key = SortKey::parse(Table::Templates, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
     let permit = cx.caller.may(action, Target::Own).await?;
     let listed = cx
         .store()
         .templates()
-        .list(&permit.scope, &paging.page(key))
+        .list_some(&permit.scope, &filter, &paging.page(key))
         .await;
     let mut templates = listed.map_err(|error| match error {
         StoreError::NotFound => paging.marker_gone("ClusterTemplate"),
         other => other.into(),
     })?;
     let collection = format!("{}/v1/{path}", cx.base);
-    let next = paging.next(&mut templates, |template| template.uuid.0, &collection, &[]);
+    let extra = filters::arguments(&cx.query, &OF_TEMPLATES);
+    let next = paging.next(&mut templates, |template| template.uuid.0, &collection, &extra);
     let items: Vec<Value> = templates
         .iter()
         .map(|template| render(template, &cx.base))
@@ -65,16 +69,23 @@ pub(crate) async fn show(cx: &Context, ident: &str) -> ApiResult<Response> {
             )
             .await?;
     }
-    Ok(reply(StatusCode::OK, render(&template, &cx.base)))
+    etag::shown(cx, &template, || {
+        reply(StatusCode::OK, render(&template, &cx.base))
+    })
 }
 
 /// `POST /v1/clustertemplates`
 pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     cx.query.only(&[])?;
-    let mut fields = TemplateFields::parse(cx.json("cluster_template", BodyKind::Object)?)?;
+    let body = cx.json("cluster_template", BodyKind::Object)?;
+    let once = Once::of(cx, "cluster template", &body)?;
+    let mut fields = TemplateFields::parse(body)?;
     let project = own_project(cx, Action::TemplateCreate).await?;
     if fields.public || fields.hidden {
         cx.caller.may(Action::TemplatePublish, Target::Own).await?;
+    }
+    if let Some(answer) = once.replay(cx).await? {
+        return Ok(answer);
     }
     validate::template::check(&mut fields, cx.config())?;
     validate::template::resolve_new(cx, &mut fields).await?;
@@ -85,21 +96,30 @@ pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     let owner = (project, cx.caller.user_id.clone());
     let template = fields.into_template(uuid, owner, (date_time(cx.now()), None));
     validate::cluster::check_template(cx, &template)?;
-    cx.store()
-        .templates()
-        .insert(&template)
-        .await
-        .map_err(|error| match error {
+    let location = format!("{}/v1/clustertemplates/{uuid}", cx.base);
+    let answer = render(&template, &cx.base);
+    let kept = once.answer(StatusCode::CREATED, Some(location.clone()), &answer);
+    let templates = cx.store().templates();
+    let inserted = templates.insert_once(&template, kept.as_ref()).await;
+    if let Err(error) = inserted {
+        let error = match error {
             StoreError::Conflict(_) => {
                 ApiError::conflict(format!("A cluster template with UUID {uuid} already exists."))
             }
             other => other.into(),
-        })?;
-    let mut response = reply(StatusCode::CREATED, render(&template, &cx.base));
-    if let Ok(location) = HeaderValue::from_str(&format!("{}/v1/clustertemplates/{uuid}", cx.base)) {
+        };
+        return once.instead_of(cx, error).await;
+    }
+    let mut response = tagged(cx, &template, StatusCode::CREATED)?;
+    if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// A template with its entity tag.
+fn tagged(cx: &Context, template: &ClusterTemplate, status: StatusCode) -> ApiResult<Response> {
+    Ok(Tag::of(template, cx.version)?.put(reply(status, render(template, &cx.base))))
 }
 
 /// `PATCH /v1/clustertemplates/IDENT`
@@ -107,6 +127,7 @@ pub(crate) async fn update(cx: &Context, ident: &str) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let operations = cx.json("patch", BodyKind::Patch)?;
     let old = find_template(cx, Action::TemplateUpdate, ident).await?;
+    etag::check(cx, &old)?;
     let before = document(&old);
     let mut patched = before.clone();
     patch::apply(&mut patched, operations, &MANDATORY)?;
@@ -117,7 +138,7 @@ pub(crate) async fn update(cx: &Context, ident: &str) -> ApiResult<Response> {
     };
     let changed = changes(&old, &new(fields.clone()));
     if changed.is_empty() {
-        return Ok(reply(StatusCode::OK, render(&old, &cx.base)));
+        return tagged(cx, &old, StatusCode::OK);
     }
     if changed.iter().any(|name| matches!(*name, "public" | "hidden")) {
         cx.caller.may(Action::TemplatePublish, Target::Own).await?;
@@ -140,27 +161,31 @@ pub(crate) async fn update(cx: &Context, ident: &str) -> ApiResult<Response> {
     let updated = cx.store().templates().update(&old, &template, in_use).await;
     updated.map_err(|error| match error {
         StoreError::Conflict(_) => referenced(old.uuid),
+        StoreError::Stale if etag::is_conditional(cx) => etag::changed(),
         StoreError::Stale => ApiError::conflict(format!(
             "ClusterTemplate {} was changed by another request meanwhile. Try again.",
             old.uuid
         )),
         other => of_lookup(other, "ClusterTemplate", "cluster templates", ident),
     })?;
-    Ok(reply(StatusCode::OK, render(&template, &cx.base)))
+    tagged(cx, &template, StatusCode::OK)
 }
 
 /// `DELETE /v1/clustertemplates/IDENT`
 pub(crate) async fn delete(cx: &Context, ident: &str) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let template = find_template(cx, Action::TemplateDelete, ident).await?;
-    cx.store()
-        .templates()
-        .delete(template.uuid)
-        .await
-        .map_err(|error| match error {
-            StoreError::Conflict(_) => referenced(template.uuid),
-            other => of_lookup(other, "ClusterTemplate", "cluster templates", ident),
-        })?;
+    etag::check(cx, &template)?;
+    let templates = cx.store().templates();
+    let deleted = match etag::is_conditional(cx) {
+        true => templates.delete_unchanged(&template).await,
+        false => templates.delete(template.uuid).await,
+    };
+    deleted.map_err(|error| match error {
+        StoreError::Conflict(_) => referenced(template.uuid),
+        StoreError::Stale => etag::changed(),
+        other => of_lookup(other, "ClusterTemplate", "cluster templates", ident),
+    })?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::Clusters;
 use crate::row::{cluster, fitting, json, nodegroup, project, quota, sealed, work};
-use crate::{CLUSTER_RESOURCE, GoalKind, Sealed, StoreError, templates};
+use crate::{Answer, CLUSTER_RESOURCE, GoalKind, Sealed, StoreError, answers, templates};
 
 /// A cluster to be made.
 #[derive(Clone, Debug)]
@@ -59,9 +59,25 @@ impl Clusters<'_> {
     /// the most clusters of a project whose row of `quotas` says nothing else; `None` is no limit. Exact however
     /// many do so at once.
     pub async fn create(&self, new: &NewCluster, limit: Option<u64>) -> Result<(), CreateError> {
+        self.create_once(new, limit, None).await
+    }
+
+    /// The same, together with the answer that is kept for it.
+    pub async fn create_once(
+        &self,
+        new: &NewCluster,
+        limit: Option<u64>,
+        answer: Option<&Answer>,
+    ) -> Result<(), CreateError> {
         self.ensure_guard(&new.cluster.project_id).await?;
         let tx = self.0.begin().await?;
-        let result = create(&tx, new, limit).await;
+        let result = async {
+            if let Some(answer) = answer {
+                answers::keep(&tx, answer).await?;
+            }
+            create(&tx, new, limit).await
+        }
+        .await;
         tx.finish(result).await
     }
 

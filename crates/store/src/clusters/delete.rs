@@ -6,7 +6,7 @@ use jeroboam_types::{ClusterId, Millis, Status};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
-use super::Clusters;
+use super::{ClusterRow, Clusters, refuse_changed};
 use crate::row::{cluster, fitting, ledger, moment_of, nodegroup, work};
 use crate::{GoalKind, StoreError};
 
@@ -21,7 +21,20 @@ impl Clusters<'_> {
         request_id: &str,
     ) -> Result<(), StoreError> {
         let tx = self.0.begin().await?;
-        let result = request(&tx, cluster, now, deadline, request_id).await;
+        let result = request(&tx, cluster, now, deadline, request_id, None).await;
+        tx.finish(result).await
+    }
+
+    /// The same, if the cluster still is what the caller has seen, else [`StoreError::Stale`].
+    pub async fn request_delete_unchanged(
+        &self,
+        seen: &ClusterRow,
+        now: Millis,
+        deadline: Millis,
+        request_id: &str,
+    ) -> Result<(), StoreError> {
+        let tx = self.0.begin().await?;
+        let result = request(&tx, seen.cluster.uuid, now, deadline, request_id, Some(seen)).await;
         tx.finish(result).await
     }
 }
@@ -32,6 +45,7 @@ async fn request(
     now: Millis,
     deadline: Millis,
     request_id: &str,
+    seen: Option<&ClusterRow>,
 ) -> Result<(), StoreError> {
     let uuid = cluster.to_string();
     // Every transaction about a cluster takes its work row first, so that no two wait for each other.
@@ -42,6 +56,9 @@ async fn request(
         .await?;
     if locked.rows_affected == 0 {
         return Err(StoreError::NotFound);
+    }
+    if let Some(seen) = seen {
+        refuse_changed(tx, seen).await?;
     }
     let row = work::Entity::find_by_id(uuid.as_str())
         .one(tx)
