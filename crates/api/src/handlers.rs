@@ -25,6 +25,7 @@ pub(crate) async fn dispatch(cx: &Context, route: Route) -> ApiResult<Response> 
     match route {
         Route::Root => Ok(documents::root(&cx.base)),
         Route::Version => Ok(documents::version(&cx.base)),
+        Route::Openapi => Ok(documents::openapi(&cx.base)),
         Route::ClusterList { detail } => clusters::list(cx, detail).await,
         Route::ClusterShow(cluster) => clusters::show(cx, &cluster).await,
         Route::ClusterCreate => clusters::create(cx).await,
@@ -46,7 +47,7 @@ pub(crate) async fn dispatch(cx: &Context, route: Route) -> ApiResult<Response> 
         Route::QuotaCreate => quotas::create(cx).await,
         Route::QuotaUpdate(project, resource) => quotas::update(cx, &project, &resource).await,
         Route::QuotaDelete(project, resource) => quotas::delete(cx, &project, &resource).await,
-        Route::Federations => Err(not_implemented("Federating clusters")),
+        Route::Federations(_) => Err(not_implemented("Federating clusters")),
         Route::ClusterUpgrade if cx.version < Version::v1(8) => Err(ApiError::bad_request(
             "Upgrading a cluster is not supported before microversion 1.8.",
         )),

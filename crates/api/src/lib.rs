@@ -16,6 +16,8 @@ mod hex;
 mod idempotency;
 mod microversion;
 mod negotiate;
+mod openapi;
+mod operations;
 mod paging;
 mod path;
 mod pipeline;

@@ -22,6 +22,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::handlers;
 use crate::microversion::Version;
 use crate::negotiate;
+use crate::operations::Operation;
 use crate::path::Path;
 use crate::query::Query;
 use crate::request_id::{self, RequestIds};
@@ -35,6 +36,7 @@ const BODY_DEADLINE: Duration = Duration::from_secs(60);
 struct Learnt {
     caller: Option<Caller>,
     version: Option<Version>,
+    operation: Option<Operation>,
 }
 
 /// Answers a request.
@@ -96,7 +98,7 @@ async fn handle(
         if path.segments == ["healthcheck"] && !path.versioned {
             return handlers::documents::healthcheck(site, &parts.method, &parts.headers);
         }
-        if path.segments.is_empty() || is_open_dead_end(path) {
+        if path.segments.is_empty() || is_description(path) || is_open_dead_end(path) {
             return documents(site, parts, path, learnt);
         }
     }
@@ -106,6 +108,7 @@ async fn handle(
     learnt.version = Some(version);
     let path = path?;
     let route = route(&parts.method, &path)?;
+    learnt.operation = route.operation();
     negotiate::accepts_json(&parts.headers)?;
     if let Some((since, method)) = route.since() {
         version.require(since, method)?;
@@ -133,6 +136,11 @@ async fn handle(
     handlers::dispatch(&context, route).await
 }
 
+/// `/v1/openapi.json`
+fn is_description(path: &Path) -> bool {
+    path.versioned && path.segments == ["openapi.json"]
+}
+
 /// `/.json` and `/v1.json`: nothing, and no token is asked for either.
 fn is_open_dead_end(path: &Path) -> bool {
     !path.versioned && matches!(path.segments.as_slice(), [only] if only == ".json" || only == "v1.json")
@@ -152,6 +160,7 @@ fn documents(site: &Site, parts: &Parts, path: &Path, learnt: &mut Learnt) -> Ap
     negotiate::accepts_json(&parts.headers)?;
     match route {
         Route::Version => Ok(handlers::documents::version(&base)),
+        Route::Openapi => Ok(handlers::documents::openapi(&base)),
         _ => Ok(handlers::documents::root(&base)),
     }
 }
@@ -205,6 +214,7 @@ fn log_access(parts: &Parts, response: &Response, ids: &RequestIds, learnt: &Lea
     tracing::info!(
         method = %parts.method,
         path = parts.uri.path(),
+        operation = learnt.operation.map(Operation::name),
         status = response.status().as_u16(),
         elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         request_id = ids.local,

@@ -4,6 +4,7 @@
 use axum::http::Method;
 
 use crate::error::{ApiError, ApiResult};
+use crate::operations::Operation;
 use crate::path::Path;
 
 /// Methods that any resource could have.
@@ -16,6 +17,8 @@ pub(crate) enum Route {
     Root,
     /// `GET /v1`
     Version,
+    /// `GET /v1/openapi.json`
+    Openapi,
     /// Clusters, short or in detail.
     ClusterList {
         /// `/detail`
@@ -65,7 +68,7 @@ pub(crate) enum Route {
     /// Away with a project's own limit.
     QuotaDelete(String, String),
     /// Federations: refused with 501, whatever is asked.
-    Federations,
+    Federations(Operation),
     /// Upgrade of a cluster: known since 1.7, possible since 1.8.
     ClusterUpgrade,
     /// Documented, and refused with 501.
@@ -78,6 +81,42 @@ pub(crate) enum Route {
 }
 
 impl Route {
+    /// What it is in the list of operations; `None` for what is refused with 501 without being one.
+    pub(crate) fn operation(&self) -> Option<Operation> {
+        use Operation as O;
+        Some(match self {
+            Self::Root => O::ListVersions,
+            Self::Version => O::ShowVersion,
+            Self::Openapi => O::ShowOpenapi,
+            Self::ClusterList { detail: false } => O::ListClusters,
+            Self::ClusterList { detail: true } => O::ListClustersInDetail,
+            Self::ClusterShow(_) => O::ShowCluster,
+            Self::ClusterCreate => O::CreateCluster,
+            Self::ClusterDelete(_) => O::DeleteCluster,
+            Self::ClusterSteps(_) => O::ShowClusterSteps,
+            Self::NodeGroupList(_) => O::ListNodegroups,
+            Self::NodeGroupShow(..) => O::ShowNodegroup,
+            Self::TemplateList { detail: false } => O::ListClustertemplates,
+            Self::TemplateList { detail: true } => O::ListClustertemplatesInDetail,
+            Self::TemplateShow(_) => O::ShowClustertemplate,
+            Self::TemplateCreate => O::CreateClustertemplate,
+            Self::TemplateUpdate(_) => O::UpdateClustertemplate,
+            Self::TemplateDelete(_) => O::DeleteClustertemplate,
+            Self::CertificateShow(_, None) => O::ShowCertificate,
+            Self::CertificateShow(_, Some(_)) => O::ShowCertificateOfType,
+            Self::CertificateSign => O::SignCertificate,
+            Self::ServiceList => O::ListServices,
+            Self::Stats => O::ShowStats,
+            Self::QuotaList => O::ListQuotas,
+            Self::QuotaShow(..) => O::ShowQuota,
+            Self::QuotaCreate => O::CreateQuota,
+            Self::QuotaUpdate(..) => O::UpdateQuota,
+            Self::QuotaDelete(..) => O::DeleteQuota,
+            Self::Federations(operation) => *operation,
+            Self::ClusterUpgrade | Self::NotServed { .. } => return None,
+        })
+    }
+
     /// Lowest minor version that has the handler, and the name its refusal gives it.
     pub(crate) fn since(&self) -> Option<(u32, &'static str)> {
         match self {
@@ -123,6 +162,8 @@ pub(crate) fn route(method: &Method, path: &Path) -> ApiResult<Route> {
         ["credentials", rest @ ..] => credentials(verb, rest),
         ["quotas", rest @ ..] => quotas(verb, rest),
         ["federations", rest @ ..] => federations(verb, rest),
+        ["openapi.json"] if path.versioned && verb == "GET" => Ok(Route::Openapi),
+        ["openapi.json"] if path.versioned => Err(ApiError::not_allowed("GET")),
         ["mservices"] if verb == "GET" => Ok(Route::ServiceList),
         ["stats"] if verb == "GET" => Ok(Route::Stats),
         ["mservices" | "stats", ..] => Err(ApiError::not_allowed("GET")),
@@ -260,7 +301,12 @@ fn quotas(verb: &str, rest: &[&str]) -> ApiResult<Route> {
 
 fn federations(verb: &str, rest: &[&str]) -> ApiResult<Route> {
     match (verb, rest) {
-        ("GET" | "POST", []) | ("GET" | "PATCH" | "DELETE", [_]) => Ok(Route::Federations),
+        ("GET", []) => Ok(Route::Federations(Operation::ListFederations)),
+        ("GET", ["detail"]) => Ok(Route::Federations(Operation::ListFederationsInDetail)),
+        ("GET", [_]) => Ok(Route::Federations(Operation::ShowFederation)),
+        ("POST", []) => Ok(Route::Federations(Operation::CreateFederation)),
+        ("PATCH", [_]) => Ok(Route::Federations(Operation::UpdateFederation)),
+        ("DELETE", [_]) => Ok(Route::Federations(Operation::DeleteFederation)),
         ("PATCH" | "DELETE", []) => Err(ApiError::missing("federation_ident")),
         ("GET", [ident, "detail"]) => Err(bad_marker(ident)),
         ("POST", [ident]) => Err(ApiError::invalid(

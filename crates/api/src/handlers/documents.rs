@@ -1,5 +1,6 @@
 //! Version documents and the health check: what is answered without a token.
 
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -7,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::context::{Site, reply};
 use crate::error::{ApiError, ApiResult};
 use crate::microversion::{MAXIMUM, MINIMUM};
-use crate::negotiate;
+use crate::{negotiate, openapi};
 
 /// Collections of the version document.
 const RESOURCES: [&str; 8] = [
@@ -70,6 +71,11 @@ pub(crate) fn version(base: &str) -> Response {
     ]);
     document.insert("nodegroups".to_owned(), links);
     reply(StatusCode::OK, Value::Object(document))
+}
+
+/// `GET /v1/openapi.json`
+pub(crate) fn openapi(base: &str) -> Response {
+    ([(CONTENT_TYPE, "application/json")], openapi::text(base)).into_response()
 }
 
 /// `GET /healthcheck`, as oslo.middleware answers it with its backend `disable_by_file`.

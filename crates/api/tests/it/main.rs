@@ -13,6 +13,7 @@ mod hostile;
 mod idempotency;
 mod microversions;
 mod nodegroups;
+mod openapi;
 mod paging;
 mod quotas;
 mod rig;
