@@ -21,4 +21,5 @@ mod routing;
 mod services;
 mod serving;
 mod templates;
+mod typing;
 mod visibility;
