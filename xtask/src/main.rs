@@ -1,7 +1,8 @@
-//! The one front door for people who work on Jeroboam: `cargo xtask check|test|demo|chaos|setup`.
+//! The one front door for people who work on Jeroboam: `cargo xtask check|test|demo|chaos|lab|setup`.
 
 mod arrows;
 mod e2e;
+mod lab;
 mod setup;
 
 use std::path::PathBuf;
@@ -57,6 +58,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// A real OpenStack on this machine, for tests and for trying things
+    Lab {
+        #[command(flatten)]
+        place: lab::Place,
+        #[command(subcommand)]
+        task: lab::Task,
+    },
 }
 
 /// What `e2e` creates.
@@ -99,6 +107,7 @@ fn run_task(task: Task) -> Result<()> {
             seed,
             arguments,
         } => chaos(true, runs, seed, &arguments),
+        Task::Lab { place, task } => lab::run(&place, task),
     }
 }
 

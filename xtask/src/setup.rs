@@ -1,6 +1,7 @@
 //! Installs what the tests need and says so: Debian packages, the unmodified PyPI clients, the base image.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -66,7 +67,24 @@ fn packages<'a>(programs: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Resul
         .with_context(|| format!("cannot install {}; install them by hand", missing.join(" ")))
 }
 
-fn clients() -> Result<()> {
+/// Installs servers from Debian whose own instances are not wanted, without starting those.
+pub fn packages_without_starting(programs: &[(&str, &str)]) -> Result<()> {
+    let policy = Path::new("/usr/sbin/policy-rc.d");
+    let missing = programs.iter().any(|(program, _)| !is_on_path(program));
+    let deny = missing && !policy.exists();
+    if deny {
+        fs::write(policy, "#!/bin/sh\nexit 101\n").context("cannot write policy-rc.d; are you root?")?;
+        fs::set_permissions(policy, fs::Permissions::from_mode(0o755))?;
+    }
+    let installed = packages(programs.iter());
+    if deny {
+        fs::remove_file(policy).context("cannot remove policy-rc.d")?;
+    }
+    installed
+}
+
+/// Installs the clients.
+pub fn clients() -> Result<()> {
     let directory = clients_directory()?;
     let stamp = directory.join("installed");
     let wanted = CLIENTS.join("\n");
@@ -89,14 +107,20 @@ fn clients() -> Result<()> {
 }
 
 /// Where the clients live; the tests look in the same place.
-fn clients_directory() -> Result<PathBuf> {
+pub fn clients_directory() -> Result<PathBuf> {
+    Ok(cache_directory()?.join("clients"))
+}
+
+/// Where everything is kept that takes long to make.
+pub fn cache_directory() -> Result<PathBuf> {
     let cache = match (std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME")) {
         (Some(cache), _) if !cache.is_empty() => PathBuf::from(cache),
         (_, Some(home)) => Path::new(&home).join(".cache"),
         _ => bail!("neither XDG_CACHE_HOME nor HOME is set"),
     };
-    fs::create_dir_all(cache.join("jeroboam"))?;
-    Ok(cache.join("jeroboam/clients"))
+    let own = cache.join("jeroboam");
+    fs::create_dir_all(&own).with_context(|| format!("cannot make {}", own.display()))?;
+    Ok(own)
 }
 
 fn venv_works() -> bool {
