@@ -14,7 +14,7 @@ mod schema;
 mod services;
 mod wait;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -84,6 +84,13 @@ pub fn run(place: &Place, task: Task) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Compares Jeroboam with PyPI's Magnum on the lab.
+pub fn diff_magnum(place: &Place, program: Option<&Path>, arguments: &[String]) -> Result<()> {
+    let lab = Lab::new(place)?;
+    up(&lab, &["magnum".to_owned()], &[])?;
+    jeroboam::compare(&lab, program, arguments)
 }
 
 /// Starts the lab with the services named, or with the usual ones and those `with` them.

@@ -65,6 +65,17 @@ enum Task {
         #[command(subcommand)]
         task: lab::Task,
     },
+    /// Compares Jeroboam's answers with those of PyPI's Magnum, both on the lab's cloud
+    DiffMagnum {
+        #[command(flatten)]
+        place: lab::Place,
+        /// Program to compare instead of the one that is built now
+        #[arg(long)]
+        program: Option<PathBuf>,
+        /// Arguments of the comparison; see docs/contributor/lab.md
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 /// What `e2e` creates.
@@ -108,6 +119,11 @@ fn run_task(task: Task) -> Result<()> {
             arguments,
         } => chaos(true, runs, seed, &arguments),
         Task::Lab { place, task } => lab::run(&place, task),
+        Task::DiffMagnum {
+            place,
+            program,
+            arguments,
+        } => lab::diff_magnum(&place, program.as_deref(), &arguments),
     }
 }
 

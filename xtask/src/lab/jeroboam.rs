@@ -65,6 +65,27 @@ pub fn test(lab: &Lab, program: Option<&Path>) -> Result<()> {
     outcome
 }
 
+/// The same requests to PyPI's Magnum and to Jeroboam, and how the answers differ.
+pub fn compare(lab: &Lab, program: Option<&Path>, arguments: &[String]) -> Result<()> {
+    start(lab, program, LAB_SETTINGS)?;
+    let urls = [
+        "--magnum".to_owned(),
+        lab.url("magnum"),
+        "--jeroboam".to_owned(),
+        lab.url(NAME),
+    ];
+    let fixed = ["-m", "diff_magnum"].map(str::to_owned);
+    let words: Vec<&str> = fixed
+        .iter()
+        .chain(&urls)
+        .chain(arguments)
+        .map(String::as_str)
+        .collect();
+    let outcome = python(lab, &words);
+    stop(lab)?;
+    outcome
+}
+
 fn stop(lab: &Lab) -> Result<()> {
     let pids = Pids::open(lab)?;
     pids.stop(&pids.of(NAME));

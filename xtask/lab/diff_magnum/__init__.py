@@ -1,0 +1,1 @@
+"""Compares the answers of Jeroboam with those of PyPI's Magnum; `cargo xtask diff-magnum` runs it."""
