@@ -122,6 +122,7 @@ trustee_domain_admin_password = secret
 
 [drivers]
 trust_server_active = true
+laboratory = true
 
 [quotas]
 max_clusters_per_project = 100000

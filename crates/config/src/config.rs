@@ -190,6 +190,16 @@ impl Config {
                  [keystone_auth] and [keystone_authtoken]"
             ));
         }
+        if config.drivers.trust_server_active {
+            let origin = source.origin("drivers", "trust_server_active").to_owned();
+            if !config.drivers.laboratory {
+                return Err(ConfigError::LaboratoryOnly { origin });
+            }
+            source.warn(format!(
+                "{origin}: [drivers] trust_server_active: THIS IS A LABORATORY. Clusters are called complete as soon \
+                 as their servers are ACTIVE, whether or not anything runs on them"
+            ));
+        }
         config.warnings = source.into_warnings();
         Ok(config)
     }

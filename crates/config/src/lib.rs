@@ -55,6 +55,15 @@ pub enum ConfigError {
         /// What would fit.
         expected: String,
     },
+    /// What only a laboratory may set is set where no laboratory is declared.
+    #[error(
+        "{origin}: [drivers] trust_server_active is for laboratories only: it calls clusters complete on which nothing \
+         runs. If this is one, set laboratory = true beside it"
+    )]
+    LaboratoryOnly {
+        /// As in [`ConfigError::Value`].
+        origin: String,
+    },
     /// A value holds `$name`, and there is no such option.
     #[error(
         "{origin}: [{section}] {option} refers to {reference}, which is not an option (write $$ for a dollar)"

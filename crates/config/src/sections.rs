@@ -286,6 +286,9 @@ sections! {
         enabled_beta_drivers: Vec<String> = Text("");
         /// Driver of templates that name none.
         default_driver: Option<String> = Unset;
+        /// Our own: this is a laboratory, on whose clusters nobody relies. Without it, what is only for
+        /// laboratories is refused.
+        laboratory: bool = Text("false");
         /// Our own, for laboratories without real nodes only: a server that is ACTIVE counts as a ready node.
         trust_server_active: bool = Text("false");
     }

@@ -434,3 +434,27 @@ fn the_reference_configuration_states_the_defaults_that_are_used() {
     assert!(sample.contains("# (port value)\n#port = 9511\n"), "{sample}");
     assert!(Config::from_ini(&sample).is_ok());
 }
+
+#[test]
+fn servers_are_trusted_only_in_a_declared_laboratory_and_never_in_silence() {
+    let load = |text: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("lab.conf");
+        fs::write(&file, format!("[drivers]\n{text}")).unwrap();
+        Config::load(&[file], &[], no_environment())
+    };
+    let alone = load("trust_server_active = true\n");
+    assert!(matches!(alone, Err(ConfigError::LaboratoryOnly { .. })));
+    let declared = load("trust_server_active = true\nlaboratory = true\n").unwrap();
+    assert!(declared.drivers.trust_server_active);
+    assert!(
+        declared
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("LABORATORY"))
+    );
+    assert_eq!(
+        load("laboratory = true\n").unwrap().warnings,
+        Vec::<String>::new()
+    );
+}

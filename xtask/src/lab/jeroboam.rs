@@ -54,7 +54,7 @@ fn start(lab: &Lab, program: Option<&Path>, settings: &str) -> Result<()> {
 }
 
 /// Servers of the fake hypervisor never boot: that they are ACTIVE has to be enough.
-const LAB_SETTINGS: &str = "[drivers]\ntrust_server_active = true\nenabled_beta_drivers = kubernetes\n\n\
+const LAB_SETTINGS: &str = "[drivers]\nlaboratory = true\ntrust_server_active = true\nenabled_beta_drivers = kubernetes\n\n\
                             [quotas]\nmax_clusters_per_project = 1000\n";
 
 /// A cluster's whole life on the lab, through the unmodified clients.

@@ -175,6 +175,7 @@ trustee_domain_admin_password = secret
 
 [drivers]
 trust_server_active = {state_only}
+laboratory = {state_only}
 ",
         directory = directory.display(),
     )

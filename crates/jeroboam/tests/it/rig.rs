@@ -32,6 +32,7 @@ trustee_domain_admin_name = magnum_domain_admin
 trustee_domain_admin_password = secret
 [drivers]
 trust_server_active = true
+laboratory = true
 ",
         state = state.display()
     )
