@@ -14,10 +14,11 @@ mod schema;
 mod services;
 mod wait;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
 pub use self::places::Lab;
@@ -79,10 +80,7 @@ pub fn run(place: &Place, task: Task) -> Result<()> {
             up(&lab, &[], &[])?;
             jeroboam::test(&lab, program.as_deref())
         }
-        Task::Env { user } => {
-            print!("{}", lab.environment(&user));
-            Ok(())
-        }
+        Task::Env { user } => show(&lab.environment(&user)),
     }
 }
 
@@ -148,23 +146,30 @@ fn status(lab: &Lab) -> Result<()> {
     let pids = Pids::open(lab)?;
     let names = pids.names();
     if names.is_empty() {
-        println!("the lab in {} is down", lab.state.display());
+        return show(&format!("the lab in {} is down\n", lab.state.display()));
     }
-    for name in &names {
+    let line = |name: &String| {
         let port = lab
             .port(name)
             .map(|port| format!(" port {port}"))
             .unwrap_or_default();
         let state = if pids.is_alive(name) { "runs" } else { "DEAD" };
-        println!("{name:<20} {state}{port}");
-    }
+        format!("{name:<20} {state}{port}\n")
+    };
+    show(&names.iter().map(line).collect::<String>())?;
     if names.iter().any(|name| !pids.is_alive(name)) {
         bail!("a process has died; its log is in {}", lab.logs().display());
     }
     Ok(())
 }
 
-/// Keeps unused parts of a service's table from being forgotten: all have a name and a port.
+/// Writes to standard output.
+fn show(text: &str) -> Result<()> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("cannot write to standard output")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
