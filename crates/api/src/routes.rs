@@ -7,9 +7,6 @@ use crate::error::{ApiError, ApiResult};
 use crate::operations::Operation;
 use crate::path::Path;
 
-/// Methods that any resource could have.
-const ANY_METHODS: &str = "DELETE, GET, PATCH, POST";
-
 /// What a request asks for. Texts are identifiers as they were given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -148,8 +145,11 @@ pub(crate) fn route(method: &Method, path: &Path) -> ApiResult<Route> {
     let verb = match method.as_str() {
         verb @ ("GET" | "POST" | "PATCH" | "DELETE") => verb,
         _ if path.segments.is_empty() => return Err(ApiError::not_allowed("GET")),
-        _ if is_known(&path.segments) => return Err(ApiError::not_allowed(ANY_METHODS)),
-        _ => return Err(ApiError::no_route()),
+        _ => {
+            let first = path.segments.first().map(String::as_str);
+            let allow = first.and_then(methods).ok_or_else(ApiError::no_route)?;
+            return Err(ApiError::not_allowed(allow));
+        }
     };
     let segments: Vec<&str> = path.segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
@@ -173,20 +173,15 @@ pub(crate) fn route(method: &Method, path: &Path) -> ApiResult<Route> {
     }
 }
 
-fn is_known(segments: &[String]) -> bool {
-    const COLLECTIONS: [&str; 8] = [
-        "clusters",
-        "clustertemplates",
-        "certificates",
-        "credentials",
-        "quotas",
-        "federations",
-        "mservices",
-        "stats",
-    ];
-    segments
-        .first()
-        .is_some_and(|first| COLLECTIONS.contains(&first.as_str()))
+/// What is allowed on some path of a collection, for methods that are allowed on none.
+fn methods(collection: &str) -> Option<&'static str> {
+    match collection {
+        "clusters" | "clustertemplates" | "federations" | "quotas" => Some("DELETE, GET, PATCH, POST"),
+        "certificates" => Some("GET, PATCH, POST"),
+        "credentials" => Some("PATCH"),
+        "mservices" | "stats" => Some("GET"),
+        _ => None,
+    }
 }
 
 fn bad_marker(text: &str) -> ApiError {

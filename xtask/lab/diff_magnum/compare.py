@@ -7,7 +7,7 @@ MOVING = {
     "status_reason", "updated_at",
 }
 # Words for people: they must be there, but need not be the same.
-WORDS = {"title", "detail", "description"}
+WORDS = {"title", "detail", "description", "message"}
 
 
 def differences(magnum, jeroboam):
