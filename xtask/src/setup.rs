@@ -12,6 +12,9 @@ use crate::run;
 /// The unmodified clients that the tests drive, exactly these versions.
 const CLIENTS: &[&str] = &["python-openstackclient==10.5.0", "python-magnumclient==5.0.0"];
 
+/// What plays against the OpenAPI document; apart from the clients, with which it shares libraries of other versions.
+const FUZZERS: &[&str] = &["schemathesis==4.32.5"];
+
 /// Programs that the tests start, and the Debian packages that have them.
 const PROGRAMS: &[(&str, &str)] = &[("openssl", "openssl"), ("cc", "gcc"), ("python3", "python3")];
 
@@ -29,6 +32,7 @@ pub fn all(no_machines: bool) -> Result<()> {
     let machines = if no_machines { &[][..] } else { MACHINE_PROGRAMS };
     packages(PROGRAMS.iter().chain(machines))?;
     clients()?;
+    venv("fuzzers", FUZZERS)?;
     if !no_machines {
         run(
             "cargo",
@@ -83,18 +87,18 @@ pub fn packages_without_starting(programs: &[(&str, &str)]) -> Result<()> {
     installed
 }
 
-/// Installs the clients.
-pub fn clients() -> Result<()> {
-    let directory = clients_directory()?;
+/// Installs packages of PyPI into a directory of their own, unless exactly they are there.
+fn venv(name: &str, packages: &[&str]) -> Result<()> {
+    let directory = cache_directory()?.join(name);
     let stamp = directory.join("installed");
-    let wanted = CLIENTS.join("\n");
+    let wanted = packages.join("\n");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     eprintln!(
         "installing from PyPI into {}: {}",
         directory.display(),
-        CLIENTS.join(" ")
+        packages.join(" ")
     );
     let path = directory
         .to_str()
@@ -102,8 +106,13 @@ pub fn clients() -> Result<()> {
     run("python3", &["-m", "venv", "--clear", path])?;
     let pip = directory.join("bin/pip");
     let pip = pip.to_str().context("the cache directory's name is not UTF-8")?;
-    run(pip, &[&["install", "--quiet"], CLIENTS].concat())?;
-    fs::write(&stamp, wanted).context("cannot write the stamp of the clients")
+    run(pip, &[&["install", "--quiet"], packages].concat())?;
+    fs::write(&stamp, wanted).context("cannot write the stamp of what was installed")
+}
+
+/// Installs the clients.
+pub fn clients() -> Result<()> {
+    venv("clients", CLIENTS)
 }
 
 /// Where the clients live; the tests look in the same place.

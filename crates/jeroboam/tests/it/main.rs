@@ -10,4 +10,5 @@ mod clients;
 mod limits;
 mod machines;
 mod rig;
+mod schemathesis;
 mod startup;

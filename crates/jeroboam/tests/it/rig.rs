@@ -185,14 +185,19 @@ pub fn http() -> reqwest::Client {
 
 /// The unmodified clients from PyPI.
 fn clients() -> PathBuf {
+    installed("clients", "bin/openstack")
+}
+
+/// A directory that `cargo xtask setup` fills, with a program in it.
+pub fn installed(name: &str, program: &str) -> PathBuf {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .filter(|cache| !cache.is_empty())
         .map(PathBuf::from);
     let cache = cache.unwrap_or_else(|| Path::new(&std::env::var_os("HOME").unwrap()).join(".cache"));
-    let clients = cache.join("jeroboam/clients");
+    let directory = cache.join("jeroboam").join(name);
     assert!(
-        clients.join("bin/openstack").exists(),
-        "the clients are not installed: run `cargo xtask setup`"
+        directory.join(program).exists(),
+        "{name} are not installed: run `cargo xtask setup`"
     );
-    clients
+    directory
 }
