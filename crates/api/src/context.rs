@@ -41,8 +41,8 @@ impl Site {
         let tokens = Tokens::new(
             app.service.clone(),
             settings.token_cache_for,
-            app.config.keystone_authtoken.token_revalidate_time,
             settings.keystone_uri.clone(),
+            &app.config.keystone_authtoken,
             app.clock,
         );
         let options = &app.config.drivers;

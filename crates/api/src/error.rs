@@ -1,14 +1,19 @@
 //! The one table from what went wrong to HTTP. Invariant: a body never shows what happened inside the service;
 //! causes go to the log, once, when the answer is made.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::http::header::{ALLOW, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jeroboam_store::StoreError;
 use serde_json::{Value, json};
 
 use crate::microversion::{MAXIMUM, MINIMUM, Version};
+
+/// How long clients are asked to wait for what does not answer.
+const RETRY_AFTER_USUAL: Duration = Duration::from_secs(5);
 
 /// Result of everything that answers a request.
 pub(crate) type ApiResult<T> = Result<T, ApiError>;
@@ -135,10 +140,18 @@ impl ApiError {
             .with_header(WWW_AUTHENTICATE, &format!("Keystone uri=\"{keystone_uri}\""))
     }
 
-    /// 503: something that the service needs does not answer now. Without `Retry-After`: python-magnumclient 5.0
-    /// dies of it with a `TypeError` (`HttpError` takes no `retry_after`) instead of showing the text.
+    /// 503 with `Retry-After`: something that the service needs does not answer now.
     pub(crate) fn unavailable(detail: impl Into<String>, cause: impl std::fmt::Display) -> Self {
-        Self::handler(StatusCode::SERVICE_UNAVAILABLE, detail).because(cause)
+        Self::handler(StatusCode::SERVICE_UNAVAILABLE, detail)
+            .because(cause)
+            .retry_after(None)
+    }
+
+    /// Tells the client to wait so long, 5 s where nobody knows better, and a minute at most.
+    pub(crate) fn retry_after(mut self, wait: Option<Duration>) -> Self {
+        let secs = wait.unwrap_or(RETRY_AFTER_USUAL).as_secs().clamp(1, 60);
+        self.headers.retain(|(name, _)| name != RETRY_AFTER);
+        self.with_header(RETRY_AFTER, &secs.to_string())
     }
 
     /// 500 with a private cause.
@@ -264,6 +277,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Full => {
                 Self::unavailable("The service has no room left to store what is asked.", cause)
+                    .retry_after(Some(Duration::from_secs(60)))
             }
             StoreError::Unavailable(_) => Self::unavailable("The database cannot be used now.", cause),
             _ => Self::internal(cause),
@@ -291,6 +305,7 @@ pub(crate) fn of_cloud(error: &jeroboam_cloud::Error, keystone_uri: &str) -> Api
         ),
         Kind::RateLimited | Kind::ServerError | Kind::Timeout | Kind::Connection | Kind::Malformed => {
             ApiError::unavailable(format!("The {service} service cannot be asked now."), error)
+                .retry_after(error.retry_after)
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER, USER_AGENT};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -75,11 +75,21 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> R
             response
         }
     };
+    if dies_of_retry_after(&parts) {
+        response.headers_mut().remove(RETRY_AFTER);
+    }
     if let Ok(id) = HeaderValue::from_str(&ids.local) {
         response.headers_mut().insert(request_id::HEADER, id);
     }
     log_access(&parts, &response, &ids, &learnt, started.elapsed());
     response
+}
+
+/// python-magnumclient up to 5.0.0 hands any `Retry-After` to an exception that takes none, and shows its `TypeError`
+/// instead of our text. See `docs/adr/0006-retry-after.md`.
+fn dies_of_retry_after(parts: &Parts) -> bool {
+    let agent = parts.headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    agent.is_some_and(|agent| agent.starts_with(b"python-magnumclient"))
 }
 
 async fn handle(
@@ -102,7 +112,7 @@ async fn handle(
             return documents(site, parts, path, learnt);
         }
     }
-    let caller = site.tokens.authenticate(&parts.headers).await?;
+    let caller = site.tokens.authenticate(parts).await?;
     learnt.caller = Some(caller.clone());
     let version = Version::requested(&parts.headers)?;
     learnt.version = Some(version);

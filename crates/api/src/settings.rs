@@ -27,7 +27,7 @@ impl Settings {
             max_body_bytes: usize::try_from(config.oslo_middleware.max_request_body_size)
                 .unwrap_or(usize::MAX),
             keystone_uri: uri
-                .or_else(|| config.service_credentials().auth_url)
+                .or_else(|| config.service_credentials().auth_urls.into_iter().next())
                 .unwrap_or_default(),
             token_cache_for: Duration::from_secs(u64::try_from(authtoken.token_cache_time).unwrap_or(0)),
             csr_rules: CsrRules {

@@ -22,6 +22,7 @@ pub(crate) struct Call<'a> {
     query: Vec<(String, String)>,
     body: Option<Value>,
     microversion: Option<&'static str>,
+    header: Option<(&'static str, &'static str)>,
     subject: Option<&'a SecretString>,
     harmless: bool,
 }
@@ -37,6 +38,7 @@ impl Session {
             query: Vec::new(),
             body: None,
             microversion: None,
+            header: None,
             subject: None,
             harmless: false,
         }
@@ -67,6 +69,14 @@ impl<'a> Call<'a> {
     pub fn microversion(self, version: &'static str) -> Self {
         Self {
             microversion: Some(version),
+            ..self
+        }
+    }
+
+    /// One more header.
+    pub fn header(self, name: &'static str, value: &'static str) -> Self {
+        Self {
+            header: Some((name, value)),
             ..self
         }
     }
@@ -119,6 +129,10 @@ impl<'a> Call<'a> {
                 "openstack-api-version",
                 reqwest::header::HeaderValue::from_static(version),
             );
+        }
+        if let Some((name, value)) = self.header {
+            wire.headers
+                .insert(name, reqwest::header::HeaderValue::from_static(value));
         }
         if let Some(subject) = self.subject {
             wire.secret_header("x-subject-token", subject)?;

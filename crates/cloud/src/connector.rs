@@ -3,17 +3,19 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, Method, Url};
+use reqwest::{Certificate, Client, Identity, Method, Url};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::credentials::Credentials;
 use crate::error::{Error, Kind, root_of};
-use crate::options::Options;
+use crate::meter::Meter;
+use crate::options::{ClientCertificate, Options};
 use crate::service::Service;
 use crate::session::Session;
-use crate::wire::Wire;
+use crate::wire::{Answer, Wire};
 
 /// How long an unused connection is kept. Apache, which serves most of these APIs, closes them after 5 s; giving
 /// up first avoids sending a call into a connection that is being closed.
@@ -25,7 +27,10 @@ pub struct Connector(Arc<Inner>);
 
 struct Inner {
     options: Options,
-    identity: Url,
+    /// At least one.
+    identities: Vec<Url>,
+    /// Which of them answered last.
+    identity: AtomicUsize,
     client: Client,
     calls: Semaphore,
 }
@@ -42,17 +47,19 @@ impl Connector {
     /// A connector with at most `calls_in_flight` (at least one) calls in flight at a time; others wait for
     /// their turn. Fails when the URL is none or the authorities' file cannot be read.
     pub fn new(options: Options, calls_in_flight: usize) -> Result<Self, Error> {
-        let identity = Service::Identity.root(&options.auth_url, None).ok_or_else(|| {
-            invalid(format!(
-                "\"{}\" is not the URL of an identity service",
-                options.auth_url
-            ))
-        })?;
-        let client = client(&options, &identity, calls_in_flight)?;
+        let mut identities = Vec::new();
+        for url in std::iter::once(&options.auth_url).chain(&options.other_auth_urls) {
+            let root = Service::Identity.root(url, None);
+            identities.push(
+                root.ok_or_else(|| invalid(format!("\"{url}\" is not the URL of an identity service")))?,
+            );
+        }
+        let client = client(&options, &identities, calls_in_flight)?;
         let calls = Semaphore::new(calls_in_flight.clamp(1, Semaphore::MAX_PERMITS));
         Ok(Self(Arc::new(Inner {
             options,
-            identity,
+            identities,
+            identity: AtomicUsize::new(0),
             client,
             calls,
         })))
@@ -65,8 +72,9 @@ impl Connector {
 
     /// Asks the identity service for its version document: fails unless it is there and speaks v3.
     pub async fn probe(&self) -> Result<(), Error> {
-        let wire = Wire::new(Service::Identity, Method::GET, self.identity_root().clone());
-        let answer = self.exchange(&wire, None).await?;
+        let answer = self
+            .ask_identity(None, |root| Ok(Wire::new(Service::Identity, Method::GET, root)))
+            .await?;
         match answer.json()?.get("version") {
             Some(_) => Ok(()),
             None => Err(answer.malformed("the answer is not a version document of an identity service")),
@@ -78,9 +86,46 @@ impl Connector {
         &self.0.options
     }
 
-    /// Keystone's `/v3` by the configured URL, which works without a catalog.
+    /// Keystone's `/v3` by the configured URL that answered last, which works without a catalog.
     pub(crate) fn identity_root(&self) -> &Url {
-        &self.0.identity
+        let identities = &self.0.identities;
+        let current = self.0.identity.load(Ordering::Relaxed);
+        &identities[current % identities.len()]
+    }
+
+    /// True when Keystone is known by several URLs.
+    pub(crate) fn has_identities(&self) -> bool {
+        self.0.identities.len() > 1
+    }
+
+    /// Sends a call to Keystone by its configured URLs: that which answered last, then the others, as long as
+    /// the call was surely not received.
+    pub(crate) async fn ask_identity(
+        &self,
+        meter: Option<&Arc<Meter>>,
+        target: impl Fn(Url) -> Result<Wire, Error>,
+    ) -> Result<Answer, Error> {
+        let (identities, count) = (&self.0.identities, self.0.identities.len());
+        let first = self.0.identity.load(Ordering::Relaxed);
+        let mut step = 0;
+        loop {
+            let index = (first + step) % count;
+            step += 1;
+            let mut wire = target(identities[index].clone())?;
+            // Another URL is a better second try than the same one.
+            wire.once = step < count;
+            match self.exchange(&wire, meter).await {
+                Err(error) if step < count && may_pass_elsewhere(&error) => {
+                    tracing::warn!(%error, url = %identities[index], "asking Keystone at its next URL");
+                }
+                outcome => {
+                    if step > 1 && outcome.is_ok() {
+                        self.0.identity.store(index, Ordering::Relaxed);
+                    }
+                    return outcome;
+                }
+            }
+        }
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -93,7 +138,18 @@ impl Connector {
     }
 }
 
-fn client(options: &Options, identity: &Url, calls_in_flight: usize) -> Result<Client, Error> {
+/// Another URL may answer, and nothing was done.
+fn may_pass_elsewhere(error: &Error) -> bool {
+    !error.may_have_happened()
+        && (matches!(error.kind, Kind::Connection | Kind::Timeout) || matches!(error.status, Some(502..=504)))
+}
+
+fn client(options: &Options, identities: &[Url], calls_in_flight: usize) -> Result<Client, Error> {
+    let own = options
+        .client_certificate
+        .as_ref()
+        .map(own_identity)
+        .transpose()?;
     let builder = || {
         let builder = Client::builder()
             .user_agent(concat!("jeroboam/", env!("CARGO_PKG_VERSION")))
@@ -103,8 +159,12 @@ fn client(options: &Options, identity: &Url, calls_in_flight: usize) -> Result<C
             .pool_idle_timeout(IDLE_MAX)
             .pool_max_idle_per_host(calls_in_flight)
             .tls_danger_accept_invalid_certs(options.insecure);
+        let builder = match &own {
+            Some(own) => builder.identity(own.clone()),
+            None => builder,
+        };
         // A proxy for the outside world cannot reach this machine's own loopback address.
-        if is_loopback(identity) {
+        if identities.iter().any(is_loopback) {
             builder.no_proxy()
         } else {
             builder
@@ -123,7 +183,7 @@ fn client(options: &Options, identity: &Url, calls_in_flight: usize) -> Result<C
             builder().tls_certs_only(authorities).build()
         }
         // A system without any authorities can still talk to a cloud without TLS.
-        None if identity.scheme() == "http" => builder()
+        None if identities.iter().all(|url| url.scheme() == "http") => builder()
             .build()
             .or_else(|_| builder().tls_certs_only(Vec::<Certificate>::new()).build()),
         None => builder().build(),
@@ -131,6 +191,24 @@ fn client(options: &Options, identity: &Url, calls_in_flight: usize) -> Result<C
     built.map_err(|cause| {
         let reason = root_of(&cause).unwrap_or_else(|| cause.to_string());
         invalid(format!("cannot prepare connections: {reason}"))
+    })
+}
+
+/// Reads the certificate and key that we show.
+fn own_identity(own: &ClientCertificate) -> Result<Identity, Error> {
+    let mut pem = zeroize::Zeroizing::new(Vec::new());
+    for path in std::iter::once(&own.certificate).chain(&own.key) {
+        let part = std::fs::read(path).map(zeroize::Zeroizing::new);
+        let part =
+            part.map_err(|cause| invalid(format!("cannot read certificate {}: {cause}", path.display())))?;
+        pem.extend_from_slice(&part);
+        pem.push(b'\n');
+    }
+    Identity::from_pem(&pem).map_err(|_| {
+        invalid(format!(
+            "{} and its key file hold no certificate with its key in PEM",
+            own.certificate.display()
+        ))
     })
 }
 

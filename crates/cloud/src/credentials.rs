@@ -15,10 +15,38 @@ pub enum Credentials {
         /// What the tokens are for.
         scope: Scope,
     },
+    /// An application credential, whose tokens are for its project and its roles.
+    ApplicationCredential {
+        /// Which one.
+        credential: ApplicationCredentialName,
+        /// Its secret.
+        secret: SecretString,
+    },
+    /// A token that is exchanged for others of the wanted scope. They end when it ends.
+    Exchange {
+        /// The token.
+        token: SecretString,
+        /// What the new tokens are for.
+        scope: Scope,
+    },
     /// A caller's token, used as it is and with its catalog. It is never renewed.
     Token {
         /// The token.
         token: SecretString,
+    },
+}
+
+/// An application credential of Keystone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApplicationCredentialName {
+    /// By id.
+    Id(String),
+    /// By name, which is unique for a user only.
+    Name {
+        /// Name.
+        name: String,
+        /// Owner.
+        user: UserName,
     },
 }
 
@@ -97,12 +125,46 @@ impl Scope {
     }
 }
 
-/// Body of `POST /v3/auth/tokens`.
-pub(crate) fn password_body(user: &UserName, password: &SecretString, scope: &Scope) -> Value {
-    let mut user = match user {
-        UserName::Id(id) => json!({"id": id}),
-        UserName::Name { name, domain } => json!({"name": name, "domain": domain.to_json()}),
-    };
+impl UserName {
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Id(id) => json!({"id": id}),
+            Self::Name { name, domain } => json!({"name": name, "domain": domain.to_json()}),
+        }
+    }
+}
+
+impl Credentials {
+    /// Body of `POST /v3/auth/tokens`; `None` for a token that is used as it is.
+    pub(crate) fn body(&self) -> Option<Value> {
+        match self {
+            Self::Password {
+                user,
+                password,
+                scope,
+            } => Some(password_body(user, password, scope)),
+            Self::ApplicationCredential { credential, secret } => {
+                let mut named = match credential {
+                    ApplicationCredentialName::Id(id) => json!({"id": id}),
+                    ApplicationCredentialName::Name { name, user } => {
+                        json!({"name": name, "user": user.to_json()})
+                    }
+                };
+                named["secret"] = json!(secret.expose_secret());
+                Some(json!({"auth": {"identity":
+                    {"methods": ["application_credential"], "application_credential": named}}}))
+            }
+            Self::Exchange { token, scope } => Some(json!({"auth": {
+                "identity": {"methods": ["token"], "token": {"id": token.expose_secret()}},
+                "scope": scope.to_json(),
+            }})),
+            Self::Token { .. } => None,
+        }
+    }
+}
+
+fn password_body(user: &UserName, password: &SecretString, scope: &Scope) -> Value {
+    let mut user = user.to_json();
     user["password"] = json!(password.expose_secret());
     json!({"auth": {
         "identity": {"methods": ["password"], "password": {"user": user}},
@@ -137,6 +199,24 @@ mod tests {
             }
             .to_json(),
             json!({"project": {"name": "p", "domain": {"name": "d"}}})
+        );
+    }
+
+    #[test]
+    fn an_application_credential_chooses_no_scope() {
+        let credentials = Credentials::ApplicationCredential {
+            credential: ApplicationCredentialName::Name {
+                name: "c".into(),
+                user: UserName::Id("u".into()),
+            },
+            secret: "s".into(),
+        };
+        assert_eq!(
+            credentials.body(),
+            Some(
+                json!({"auth": {"identity": {"methods": ["application_credential"],
+                "application_credential": {"name": "c", "user": {"id": "u"}, "secret": "s"}}}})
+            )
         );
     }
 

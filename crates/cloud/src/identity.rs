@@ -45,6 +45,23 @@ pub struct Project {
 /// Asks Keystone about somebody's token, with the rights of `session` (its own token, or a role that may validate
 /// tokens). `None` when the token is unknown, expired or revoked. The catalog is left out.
 pub async fn validate_token(session: &Session, subject: &SecretString) -> Result<Option<TokenInfo>, Error> {
+    look_at_token(session, subject, false).await
+}
+
+/// As [`validate_token`], for a token that may have expired: Keystone tells of it for some days more
+/// (`[token] allow_expired_window`), so that a service can finish what a user began.
+pub async fn validate_expired_token(
+    session: &Session,
+    subject: &SecretString,
+) -> Result<Option<TokenInfo>, Error> {
+    look_at_token(session, subject, true).await
+}
+
+async fn look_at_token(
+    session: &Session,
+    subject: &SecretString,
+    allow_expired: bool,
+) -> Result<Option<TokenInfo>, Error> {
     // What no header can hold is no token.
     if subject
         .expose_secret()
@@ -56,6 +73,9 @@ pub async fn validate_token(session: &Session, subject: &SecretString) -> Result
     }
     let call = call(session, Method::GET, &["auth", "tokens"])
         .query("nocatalog", "")
+        .query_if("allow_expired", allow_expired.then_some("1"))
+        // Without this Keystone does not show tokens that are good for certain requests only.
+        .header("openstack-identity-access-rules", "1.0")
         .subject(subject);
     match call.send().await {
         Ok(answer) => read_token(&answer, subject.clone()).map(Some),

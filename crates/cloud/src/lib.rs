@@ -32,11 +32,11 @@ pub mod volume;
 
 pub use catalog::{Catalog, CatalogEndpoint, CatalogService};
 pub use connector::Connector;
-pub use credentials::{Credentials, DomainName, Scope, UserName};
+pub use credentials::{ApplicationCredentialName, Credentials, DomainName, Scope, UserName};
 pub use error::{Error, Kind};
 pub use find::Find;
 pub use meter::Meter;
-pub use options::{Interface, Options, UnknownInterface};
+pub use options::{ClientCertificate, Interface, Options, Place, UnknownInterface};
 pub use service::Service;
 pub use session::Session;
-pub use token::TokenInfo;
+pub use token::{AccessRule, TokenInfo};

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::service::Service;
+
 /// Which of a service's endpoints in the catalog is called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interface {
@@ -46,11 +48,36 @@ impl FromStr for Interface {
     }
 }
 
+/// Which endpoint of one service is called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Region; `None` for that of [`Options::region`].
+    pub region: Option<String>,
+    /// Interface.
+    pub interface: Interface,
+}
+
+/// What we prove ourselves with when a service asks for a certificate of its clients.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// PEM file with the certificate and its chain, and perhaps the key.
+    pub certificate: PathBuf,
+    /// PEM file with the key, when it is not in the same file.
+    pub key: Option<PathBuf>,
+}
+
 /// Where the cloud is and how patient we are with it.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// URL of Keystone, with or without `/v3`.
     pub auth_url: String,
+    /// Further URLs of the same Keystone. When there are any, all calls of Keystone go to one of these URLs instead
+    /// of the catalog's endpoint: to the one that answered last, and to the next when that does not.
+    pub other_auth_urls: Vec<String>,
+    /// Exceptions from `region` and `interface`.
+    pub places: Vec<(Service, Place)>,
+    /// Shown to services that ask for one.
+    pub client_certificate: Option<ClientCertificate>,
     /// Region to pick endpoints from; `None` takes the first that the catalog lists.
     pub region: Option<String>,
     /// Interface to pick endpoints of.
@@ -70,12 +97,26 @@ impl Options {
     pub fn new(auth_url: impl Into<String>) -> Self {
         Self {
             auth_url: auth_url.into(),
+            other_auth_urls: Vec::new(),
+            places: Vec::new(),
+            client_certificate: None,
             region: None,
             interface: Interface::Public,
             ca_file: None,
             insecure: false,
             call_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Interface and region of a service's endpoint.
+    pub(crate) fn place(&self, service: Service) -> (Interface, Option<&str>) {
+        match self.places.iter().find(|(known, _)| *known == service) {
+            Some((_, place)) => (
+                place.interface,
+                place.region.as_deref().or(self.region.as_deref()),
+            ),
+            None => (self.interface, self.region.as_deref()),
         }
     }
 }

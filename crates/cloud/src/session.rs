@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::connector::Connector;
-use crate::credentials::{Credentials, password_body};
+use crate::credentials::Credentials;
 use crate::error::{Error, Kind};
 use crate::meter::Meter;
 use crate::service::Service;
@@ -138,7 +138,7 @@ impl Session {
     }
 
     fn renewable(&self) -> bool {
-        matches!(self.shared.credentials, Credentials::Password { .. })
+        !matches!(self.shared.credentials, Credentials::Token { .. })
     }
 
     /// Forgets a token that a service did not accept, unless another took its place meanwhile.
@@ -154,32 +154,36 @@ impl Session {
     }
 
     async fn authenticate(&self) -> Result<TokenInfo, Error> {
-        let mut url = self.connector().identity_root().clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.extend(["auth", "tokens"]);
-        }
-        let wire = match &self.shared.credentials {
-            Credentials::Password {
-                user,
-                password,
-                scope,
-            } => {
-                let mut wire = Wire::new(Service::Identity, Method::POST, url);
-                // A token that nobody hears of harms nobody.
-                wire.harmless = true;
-                wire.body = Some(password_body(user, password, scope).to_string().into_bytes());
-                wire
+        let body = self.shared.credentials.body();
+        let body = body.map(|body| body.to_string().into_bytes());
+        let target = |mut root: Url| {
+            if let Ok(mut path) = root.path_segments_mut() {
+                path.extend(["auth", "tokens"]);
             }
-            Credentials::Token { token } => {
-                let mut wire = Wire::new(Service::Identity, Method::GET, url);
-                wire.secret_header("x-auth-token", token)?;
-                wire.secret_header("x-subject-token", token)?;
-                wire
-            }
+            let mut wire = match &self.shared.credentials {
+                Credentials::Token { token } => {
+                    let mut wire = Wire::new(Service::Identity, Method::GET, root);
+                    wire.secret_header("x-auth-token", token)?;
+                    wire.secret_header("x-subject-token", token)?;
+                    wire
+                }
+                Credentials::Password { .. }
+                | Credentials::ApplicationCredential { .. }
+                | Credentials::Exchange { .. } => {
+                    let mut wire = Wire::new(Service::Identity, Method::POST, root);
+                    // A token that nobody hears of harms nobody.
+                    wire.harmless = true;
+                    wire.body.clone_from(&body);
+                    wire
+                }
+            };
+            self.prepare(&mut wire);
+            Ok(wire)
         };
+        let answer = self.connector().ask_identity(self.meter.as_ref(), target).await;
         // Keystone does not find a token that it does not know, nor a project or trust that is gone. Passed on as it
         // is, that would look as if the thing that the call is about were gone.
-        let answer = self.exchange(wire).await.map_err(|error| match error.kind {
+        let answer = answer.map_err(|error| match error.kind {
             Kind::NotFound => Error {
                 kind: Kind::Unauthorized,
                 ..error
@@ -188,7 +192,7 @@ impl Session {
         })?;
         let token = match &self.shared.credentials {
             Credentials::Token { token } => token.clone(),
-            Credentials::Password { .. } => {
+            _ => {
                 let header = answer
                     .headers
                     .get("x-subject-token")
@@ -207,24 +211,36 @@ impl Session {
         target: impl Fn(Url) -> Result<Wire, Error>,
     ) -> Result<Answer, Error> {
         let token = self.token().await?;
-        let mut wire = target(self.root(service, &token)?)?;
-        wire.secret_header("x-auth-token", &token.token)?;
-        match self.exchange(wire).await {
+        match self.send_with(service, &token, &target).await {
             Err(error) if error.status == Some(401) && self.renewable() => self.forget(&token).await,
             outcome => return outcome,
         }
         let token = self.token().await?;
-        let mut wire = target(self.root(service, &token)?)?;
-        wire.secret_header("x-auth-token", &token.token)?;
-        self.exchange(wire).await
+        self.send_with(service, &token, &target).await
+    }
+
+    async fn send_with(
+        &self,
+        service: Service,
+        token: &TokenInfo,
+        target: impl Fn(Url) -> Result<Wire, Error>,
+    ) -> Result<Answer, Error> {
+        let target = |root| {
+            let mut wire = target(root)?;
+            wire.secret_header("x-auth-token", &token.token)?;
+            self.prepare(&mut wire);
+            Ok(wire)
+        };
+        if service == Service::Identity && self.connector().has_identities() {
+            return self.connector().ask_identity(self.meter.as_ref(), target).await;
+        }
+        let wire = target(self.root(service, token)?)?;
+        self.connector().exchange(&wire, self.meter.as_ref()).await
     }
 
     fn root(&self, service: Service, token: &TokenInfo) -> Result<Url, Error> {
-        let options = self.connector().options();
-        match token
-            .catalog
-            .endpoint(service, options.interface, options.region.as_deref())
-        {
+        let (interface, region) = self.connector().options().place(service);
+        match token.catalog.endpoint(service, interface, region) {
             Ok(endpoint) => service
                 .root(endpoint, token.project_id.as_deref())
                 .ok_or_else(|| {
@@ -240,7 +256,8 @@ impl Session {
         }
     }
 
-    async fn exchange(&self, mut wire: Wire) -> Result<Answer, Error> {
+    /// What every call of the session carries.
+    fn prepare(&self, wire: &mut Wire) {
         wire.headers.insert(
             "accept",
             reqwest::header::HeaderValue::from_static("application/json"),
@@ -248,7 +265,6 @@ impl Session {
         if let Some(id) = self.request_id.as_deref().and_then(|id| id.parse().ok()) {
             wire.headers.insert("x-openstack-request-id", id);
         }
-        self.connector().exchange(&wire, self.meter.as_ref()).await
     }
 }
 

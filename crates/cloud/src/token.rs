@@ -39,8 +39,21 @@ pub struct TokenInfo {
     pub trust_id: Option<String>,
     /// Was made with an application credential.
     pub app_cred: bool,
+    /// The only requests that the application credential is good for; `None` when it is not restricted so.
+    pub access_rules: Option<Vec<AccessRule>>,
     /// Where the services are; empty for unscoped tokens and where it was not asked for.
     pub catalog: Catalog,
+}
+
+/// A kind of request that an application credential may be used for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AccessRule {
+    /// Service type, such as `compute`.
+    pub service: String,
+    /// HTTP method.
+    pub method: String,
+    /// Path, in which `*` and `{name}` stand for a segment and `**` for anything.
+    pub path: String,
 }
 
 /// Body of Keystone's answers about tokens, under `token`.
@@ -56,7 +69,7 @@ pub(crate) struct TokenBody {
     issued_at: DateTime<Utc>,
     #[serde(rename = "OS-TRUST:trust")]
     trust: Option<Reference>,
-    application_credential: Option<Reference>,
+    application_credential: Option<ApplicationCredential>,
     #[serde(default)]
     catalog: Catalog,
 }
@@ -78,6 +91,11 @@ struct DomainReference {
 #[derive(Deserialize)]
 struct Reference {
     id: String,
+}
+
+#[derive(Deserialize)]
+struct ApplicationCredential {
+    access_rules: Option<Vec<AccessRule>>,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +131,9 @@ impl TokenBody {
             issued_at: self.issued_at,
             trust_id: self.trust.map(|trust| trust.id),
             app_cred: self.application_credential.is_some(),
+            access_rules: self
+                .application_credential
+                .and_then(|credential| credential.access_rules),
             catalog: self.catalog,
         }
     }

@@ -31,6 +31,8 @@ pub(crate) struct Wire {
     pub body: Option<Vec<u8>>,
     /// Changes nothing, whatever its method: may be repeated, and its outcome is never in doubt.
     pub harmless: bool,
+    /// Is not repeated here: the caller knows something better.
+    pub once: bool,
 }
 
 /// A 2xx answer.
@@ -52,6 +54,7 @@ impl Wire {
             headers: HeaderMap::new(),
             body: None,
             harmless,
+            once: false,
         }
     }
 
@@ -81,7 +84,7 @@ impl Connector {
                 Err(error) => error,
             };
             let wait = pause(attempt, error.retry_after);
-            let repeat = wire.harmless && attempt < ATTEMPTS && is_passing(&error);
+            let repeat = wire.harmless && !wire.once && attempt < ATTEMPTS && is_passing(&error);
             match wait {
                 Some(wait) if repeat && Instant::now() + wait < deadline => {
                     tracing::debug!(

@@ -8,11 +8,12 @@ use secrecy::SecretString;
 
 use crate::option::{Section, SectionSpec};
 use crate::sections::{
-    Api, Certificates, Cinder, Cluster, ClusterTemplate, Database, Drivers, Engine, General, Healthcheck,
-    KeystoneAuth, KeystoneAuthtoken, OctaviaClient, OsloMiddleware, Quotas, ServiceClient, Trust, X509,
+    Api, Certificates, Cinder, Cluster, ClusterTemplate, Cors, Database, Drivers, Engine, General,
+    Healthcheck, KeystoneAuth, KeystoneAuthtoken, Metrics, OctaviaClient, OsloMiddleware, Quotas,
+    ServiceClient, Trust, X509,
 };
 use crate::source::Source;
-use crate::{CertManager, ConfigError, sample};
+use crate::{AuthType, CertManager, ConfigError, sample};
 
 macro_rules! config {
     ($($name:literal $field:ident: $section:ty;)+) => {
@@ -41,6 +42,8 @@ config! {
     "api" api: Api;
     "oslo_middleware" oslo_middleware: OsloMiddleware;
     "healthcheck" healthcheck: Healthcheck;
+    "cors" cors: Cors;
+    "metrics" metrics: Metrics;
     "database" database: Database;
     "keystone_authtoken" keystone_authtoken: KeystoneAuthtoken;
     "keystone_auth" keystone_auth: KeystoneAuth;
@@ -63,10 +66,14 @@ config! {
 /// How the service logs in: `[keystone_auth]`, completed by `[keystone_authtoken]`.
 #[derive(Debug, Clone)]
 pub struct ServiceCredentials {
-    /// URL of Keystone: `auth_url` of either section, else `www_authenticate_uri`.
-    pub auth_url: Option<String>,
+    /// What it proves itself with.
+    pub auth_type: AuthType,
+    /// URLs of Keystone: `auth_url` of either section, else `www_authenticate_uri`. Each is as good as the others.
+    pub auth_urls: Vec<String>,
     /// Name of the user.
     pub username: Option<String>,
+    /// Id of the user.
+    pub user_id: Option<String>,
     /// Password of the user.
     pub password: Option<SecretString>,
     /// Name of the user's domain.
@@ -75,10 +82,28 @@ pub struct ServiceCredentials {
     pub user_domain_id: Option<String>,
     /// Name of the project.
     pub project_name: Option<String>,
+    /// Id of the project.
+    pub project_id: Option<String>,
+    /// Trust that is the scope instead of a project.
+    pub trust_id: Option<String>,
+    /// The scope is the whole deployment instead of a project.
+    pub whole_system: bool,
     /// Name of the project's domain.
     pub project_domain_name: Option<String>,
     /// Id of the project's domain.
     pub project_domain_id: Option<String>,
+    /// Id of the application credential.
+    pub application_credential_id: Option<String>,
+    /// Name of the application credential.
+    pub application_credential_name: Option<String>,
+    /// Secret of the application credential.
+    pub application_credential_secret: Option<SecretString>,
+    /// Token to exchange.
+    pub token: Option<SecretString>,
+    /// Certificate to show, as a PEM file.
+    pub certfile: Option<PathBuf>,
+    /// Key of that certificate, as a PEM file.
+    pub keyfile: Option<PathBuf>,
     /// Authorities that certificates are checked against, as a PEM file.
     pub cafile: Option<PathBuf>,
     /// Certificates are not checked.
@@ -127,35 +152,90 @@ impl Config {
     /// How to log in as the service.
     pub fn service_credentials(&self) -> ServiceCredentials {
         let (own, fallback) = (&self.keystone_auth, &self.keystone_authtoken);
-        let either =
-            |first: &Option<String>, second: &Option<String>| first.clone().or_else(|| second.clone());
-        // A domain is known by name or id: one of a section must not be joined by the other one's.
-        let domain = |own: [&Option<String>; 2], fallback: [&Option<String>; 2]| {
-            let [name, id] = if own.iter().any(|part| part.is_some()) {
+        let elsewhere = own.auth_section.as_deref() == Some("keystone_authtoken");
+        let either = |first: &Option<String>, second: &Option<String>| {
+            let first = first.clone().filter(|_| !elsewhere);
+            first.or_else(|| second.clone())
+        };
+        let secret = |first: &Option<SecretString>, second: &Option<SecretString>| {
+            let first = first.clone().filter(|_| !elsewhere);
+            first.or_else(|| second.clone())
+        };
+        // What is known by name or id: one of a section must not be joined by the other one's.
+        let pair = |own: [&Option<String>; 2], fallback: [&Option<String>; 2]| {
+            let [name, id] = if !elsewhere && own.iter().any(|part| part.is_some()) {
                 own
             } else {
                 fallback
             };
             (name.clone(), id.clone())
         };
-        let (user_domain_name, user_domain_id) = domain(
+        let (default_name, default_id) = pair(
+            [&own.default_domain_name, &own.default_domain_id],
+            [&fallback.default_domain_name, &fallback.default_domain_id],
+        );
+        let or_default = |domain: (Option<String>, Option<String>)| match domain {
+            (None, None) => (default_name.clone(), default_id.clone()),
+            domain => domain,
+        };
+        let (user_domain_name, user_domain_id) = or_default(pair(
             [&own.user_domain_name, &own.user_domain_id],
             [&fallback.user_domain_name, &fallback.user_domain_id],
-        );
-        let (project_domain_name, project_domain_id) = domain(
+        ));
+        let (project_domain_name, project_domain_id) = or_default(pair(
             [&own.project_domain_name, &own.project_domain_id],
             [&fallback.project_domain_name, &fallback.project_domain_id],
+        ));
+        let (username, user_id) = pair(
+            [&own.username, &own.user_id],
+            [&fallback.username, &fallback.user_id],
         );
+        let (project_name, project_id) = pair(
+            [&own.project_name, &own.project_id],
+            [&fallback.project_name, &fallback.project_id],
+        );
+        let (application_credential_name, application_credential_id) = pair(
+            [&own.application_credential_name, &own.application_credential_id],
+            [
+                &fallback.application_credential_name,
+                &fallback.application_credential_id,
+            ],
+        );
+        let auth_url = either(&own.auth_url, &fallback.auth_url)
+            .or_else(|| fallback.www_authenticate_uri.clone())
+            .unwrap_or_default();
+        let auth_urls = auth_url.split(',').map(str::trim).filter(|url| !url.is_empty());
+        let with_own_key = own.certfile.is_some();
         ServiceCredentials {
-            auth_url: either(&own.auth_url, &fallback.auth_url)
-                .or_else(|| fallback.www_authenticate_uri.clone()),
-            username: either(&own.username, &fallback.username),
-            password: own.password.clone().or_else(|| fallback.password.clone()),
+            auth_type: own
+                .auth_type
+                .filter(|_| !elsewhere)
+                .or(fallback.auth_type)
+                .unwrap_or(AuthType::Password),
+            auth_urls: auth_urls.map(str::to_owned).collect(),
+            username,
+            user_id,
+            password: secret(&own.password, &fallback.password),
             user_domain_name,
             user_domain_id,
-            project_name: either(&own.project_name, &fallback.project_name),
+            project_name,
+            project_id,
+            trust_id: either(&own.trust_id, &fallback.trust_id),
+            whole_system: either(&own.system_scope, &fallback.system_scope).as_deref() == Some("all"),
             project_domain_name,
             project_domain_id,
+            application_credential_id,
+            application_credential_name,
+            application_credential_secret: secret(
+                &own.application_credential_secret,
+                &fallback.application_credential_secret,
+            ),
+            token: secret(&own.token, &fallback.token),
+            certfile: own.certfile.clone().or_else(|| fallback.certfile.clone()),
+            keyfile: match with_own_key {
+                true => own.keyfile.clone(),
+                false => fallback.keyfile.clone(),
+            },
             cafile: own.cafile.clone().or_else(|| fallback.cafile.clone()),
             insecure: own.insecure.unwrap_or(fallback.insecure),
             timeout: own.timeout,
@@ -172,10 +252,29 @@ impl Config {
                  the service's own database, sealed with the master key"
             ));
         }
-        if config.api.enabled_ssl {
-            let origin = source.origin("api", "enabled_ssl").to_owned();
+        if config.api.enabled_ssl && (config.api.ssl_cert_file.is_none() || config.api.ssl_key_file.is_none())
+        {
+            return Err(ConfigError::Missing {
+                origin: source.origin("api", "enabled_ssl").to_owned(),
+                what: "[api] enabled_ssl needs ssl_cert_file and ssl_key_file",
+            });
+        }
+        if config.keystone_authtoken.delay_auth_decision {
+            let origin = source
+                .origin("keystone_authtoken", "delay_auth_decision")
+                .to_owned();
             source.warn(format!(
-                "{origin}: [api] enabled_ssl is not supported: the API speaks plain HTTP, put a proxy in front of it"
+                "{origin}: [keystone_authtoken] delay_auth_decision is not supported: requests without a valid token \
+                 are refused here"
+            ));
+        }
+        if !config.keystone_authtoken.memcached_servers.is_empty() {
+            let origin = source
+                .origin("keystone_authtoken", "memcached_servers")
+                .to_owned();
+            source.warn(format!(
+                "{origin}: [keystone_authtoken] memcached_servers has no effect: each process remembers validated \
+                 tokens in its own memory"
             ));
         }
         if let Some(other) = config

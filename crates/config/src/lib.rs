@@ -9,6 +9,7 @@ mod config;
 mod ignored;
 mod ini;
 mod option;
+mod renamed;
 mod sample;
 pub mod sections;
 mod source;
@@ -18,7 +19,7 @@ mod value;
 use std::path::PathBuf;
 
 pub use config::{Config, ServiceCredentials};
-pub use value::{AffinityPolicy, AuthType, CertManager, IdentityMode, Interface};
+pub use value::{AffinityPolicy, AuthType, CertManager, IdentityMode, Interface, TlsVersion};
 
 /// Why a configuration cannot be used. The value of a secret option is never shown.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +78,14 @@ pub enum ConfigError {
         option: String,
         /// The name referred to with its dollar, or a placeholder when it is part of a secret.
         reference: String,
+    },
+    /// An option needs others.
+    #[error("{origin}: {what}")]
+    Missing {
+        /// As in [`ConfigError::Value`].
+        origin: String,
+        /// Which option needs what.
+        what: &'static str,
     },
     /// Options refer to each other in a circle.
     #[error("{origin}: [{section}] {option} refers to itself")]

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use crate::option::Initial::{HostName, Text, Unset};
 use crate::option::sections;
-use crate::value::{AffinityPolicy, AuthType, CertManager, IdentityMode, Interface};
+use crate::value::{AffinityPolicy, AuthType, CertManager, IdentityMode, Interface, TlsVersion};
 
 /// Names for `[x509] allowed_extensions`.
 const EXTENSIONS: &[&str] = &[
@@ -51,6 +51,24 @@ fn positive<T: PartialOrd + Default>(value: &T) -> Result<(), String> {
     }
 }
 
+fn octal(text: &String) -> Result<(), String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(()),
+        _ => Err("an octal mode from 0 to 0777".to_owned()),
+    }
+}
+
+fn socket_address(text: &Option<String>) -> Result<(), String> {
+    match text.as_deref().map(str::parse::<std::net::SocketAddr>) {
+        None | Some(Ok(_)) => Ok(()),
+        Some(Err(_)) => Err("an address and a port, such as 127.0.0.1:9512 or [::1]:9512".to_owned()),
+    }
+}
+
+fn optional_positive(value: &Option<u64>) -> Result<(), String> {
+    value.as_ref().map_or(Ok(()), positive)
+}
+
 fn all_of(known: &'static [&'static str]) -> impl FnOnce(&Vec<String>) -> Result<(), String> {
     move |values| match values.iter().all(|value| known.contains(&value.as_str())) {
         true => Ok(()),
@@ -78,22 +96,49 @@ sections! {
         service_down_time: Duration = Text("180"), positive;
         /// Directory for what the service keeps on disk.
         state_path: PathBuf = Text("/var/lib/jeroboam");
-        /// File to log to instead of the standard error output.
+        /// File to log to instead of the standard error output; opened anew on SIGHUP.
         log_file: Option<PathBuf> = Unset;
+        /// Directory that a relative log_file is in.
+        log_dir: Option<PathBuf> = Unset;
+        /// Log to the standard error output also when there is a log_file.
+        use_stderr: bool = Text("false");
         /// Log one JSON object a line.
         use_json: bool = Text("false");
+        /// Seconds that requests under way may take to end after a shutdown began; 0 for no limit.
+        graceful_shutdown_timeout: Duration = Text("60");
+        /// Longest pause between the rounds of periodic tasks, in seconds: the process tells so often that it is
+        /// alive, for service_down_time to be judged by.
+        periodic_interval_max: Duration = Text("60"), positive;
     }
 
     /// The REST API.
     Api {
         /// Port to listen on.
         port: u16 = Text("9511");
-        /// Address to listen on.
+        /// Address to listen on; nothing for none but unix_socket.
         host: String = Text("127.0.0.1");
+        /// Our own: path of a Unix socket to listen on too. It speaks plain HTTP.
+        unix_socket: Option<PathBuf> = Unset;
+        /// Our own: mode of that socket, in octal.
+        unix_socket_mode: String = Text("0660"), octal;
+        /// Threads that answer requests; as many as there are processors when unset.
+        workers: Option<u32> = Unset;
         /// Most items in one answer to a list request.
         max_limit: u32 = Text("1000"), positive;
-        /// Not supported: let a proxy in front of the API speak TLS.
+        /// Speak TLS on host and port.
         enabled_ssl: bool = Text("false");
+        /// PEM file with the certificate and its chain. Read again when it changes and on SIGHUP.
+        ssl_cert_file: Option<PathBuf> = Unset;
+        /// PEM file with the key of the certificate.
+        ssl_key_file: Option<PathBuf> = Unset;
+        /// Our own: lowest version of TLS that is spoken, TLSv1.2 or TLSv1.3.
+        ssl_minimum_version: TlsVersion = Text("TLSv1.2");
+        /// Our own: log a line for each answer.
+        access_log: bool = Text("true");
+        /// Our own: that line as text, with %(method)s, %(path)s, %(status)s, %(elapsed_ms)s, %(bytes)s,
+        /// %(request_id)s, %(global_request_id)s, %(user_id)s, %(project_id)s, %(microversion)s, %(client)s and
+        /// %(user_agent)s. When unset the same things are fields of the line.
+        access_log_format: Option<String> = Unset;
     }
 
     /// What happens to requests before they reach the API.
@@ -109,6 +154,33 @@ sections! {
     Healthcheck {
         /// The API calls itself unavailable as long as this file exists, so that a load balancer drains it.
         disable_by_file_path: PathBuf = Text("/etc/magnum/healthcheck_disable");
+        /// The same for single ports, as port:path,port:path.
+        disable_by_file_paths: Vec<String> = Text("");
+    }
+
+    /// Pages of other origins that browsers let use the API.
+    Cors {
+        /// Origins, such as https://dashboard.example.com; * for any. None by default.
+        allowed_origin: Vec<String> = Text("");
+        /// Browsers may send credentials.
+        allow_credentials: bool = Text("true");
+        /// Headers of answers that pages may read.
+        expose_headers: Vec<String> =
+            Text("X-Auth-Token,X-Subject-Token,X-Service-Token,X-OpenStack-Request-ID,X-Server-Management-Url");
+        /// Seconds for which browsers remember what is allowed.
+        max_age: u64 = Text("3600");
+        /// Methods that pages may use.
+        allow_methods: Vec<String> = Text("GET,PUT,POST,DELETE,PATCH");
+        /// Headers that pages may send, besides those that need no leave.
+        allow_headers: Vec<String> =
+            Text("X-Auth-Token,X-Identity-Status,X-Roles,X-Service-Catalog,X-User-Id,X-Tenant-Id,X-OpenStack-Request-ID,X-Server-Management-Url");
+    }
+
+    /// Numbers for Prometheus. Our own.
+    Metrics {
+        /// Address and port at which /metrics is served, such as 127.0.0.1:9512, without authentication and in plain
+        /// HTTP. Nothing is served when unset.
+        listen: Option<String> = Unset, socket_address;
     }
 
     /// The database.
@@ -117,18 +189,24 @@ sections! {
         connection: SecretString = Text("sqlite:///$state_path/jeroboam.sqlite");
         /// Most open connections.
         max_pool_size: u32 = Text("5"), positive;
-        /// Attempts to connect at start; -1 never gives up.
+        /// Further attempts to connect at start; -1 never gives up.
         max_retries: i64 = Text("10");
+        /// Seconds between those attempts.
+        retry_interval: Duration = Text("10");
     }
 
     /// How tokens of requests are validated, and the service's own user.
     KeystoneAuthtoken {
         /// Public URL of Keystone, told to clients that send no valid token.
         www_authenticate_uri: Option<String> = Unset;
-        /// URL of Keystone for the service.
+        /// Kind of login: password, v3applicationcredential or v3token.
+        auth_type: Option<AuthType> = Unset;
+        /// URL of Keystone. Several with commas between them are tried one after the other.
         auth_url: Option<String> = Unset;
         /// Name of the service's user.
         username: Option<String> = Unset;
+        /// Id of the service's user.
+        user_id: Option<String> = Unset;
         /// Password of the service's user.
         password: Option<SecretString> = Unset;
         /// Name of the domain of the user.
@@ -137,10 +215,28 @@ sections! {
         user_domain_id: Option<String> = Unset;
         /// Name of the service's project.
         project_name: Option<String> = Unset;
+        /// Id of the service's project.
+        project_id: Option<String> = Unset;
         /// Name of the domain of the project.
         project_domain_name: Option<String> = Unset;
         /// Id of the domain of the project.
         project_domain_id: Option<String> = Unset;
+        /// The domain of user and project where none is set, by name.
+        default_domain_name: Option<String> = Unset;
+        /// The domain of user and project where none is set, by id.
+        default_domain_id: Option<String> = Unset;
+        /// Scope of the login instead of a project: all, for the whole deployment.
+        system_scope: Option<String> = Unset;
+        /// Scope of the login instead of a project: a trust, by its id.
+        trust_id: Option<String> = Unset;
+        /// Application credential to log in with, by its id.
+        application_credential_id: Option<String> = Unset;
+        /// Application credential to log in with, by its name; username tells whose it is.
+        application_credential_name: Option<String> = Unset;
+        /// Secret of the application credential.
+        application_credential_secret: Option<SecretString> = Unset;
+        /// Token to exchange for others, for v3token.
+        token: Option<SecretString> = Unset;
         /// Region whose endpoints are used.
         region_name: Option<String> = Unset;
         /// Endpoint of Keystone to validate tokens at: public, internal or admin.
@@ -149,6 +245,22 @@ sections! {
         cafile: Option<PathBuf> = Unset;
         /// Do not check Keystone's certificate.
         insecure: bool = Text("false");
+        /// PEM file with the certificate that the service shows to Keystone, where that wants one.
+        certfile: Option<PathBuf> = Unset;
+        /// PEM file with the key of that certificate.
+        keyfile: Option<PathBuf> = Unset;
+        /// Seconds that it may take to connect to Keystone.
+        http_connect_timeout: Option<u64> = Unset, optional_positive;
+        /// Roles of which a service token must have one to let an expired user token through.
+        service_token_roles: Vec<String> = Text("service");
+        /// Refuse service tokens that have none of those roles.
+        service_token_roles_required: bool = Text("true");
+        /// Type of this service in the catalog, for application credentials with access rules.
+        service_type: String = Text("container-infra");
+        /// Only false: requests without a valid token are refused here.
+        delay_auth_decision: bool = Text("false");
+        /// Without effect: each process remembers validated tokens in its own memory.
+        memcached_servers: Vec<String> = Text("");
         /// Seconds for which a validated token is remembered; -1 remembers none.
         token_cache_time: i64 = Text("300");
         /// Our own: seconds after which a remembered token is validated again at its next use, so that a revoked
@@ -158,14 +270,14 @@ sections! {
 
     /// How the service logs in to the cloud. What is unset here is taken from keystone_authtoken.
     KeystoneAuth {
-        /// Kind of login: password.
-        auth_type: AuthType = Text("password");
-        /// Section to take the login from: only keystone_authtoken, which completes this one anyway.
-        auth_section: Option<String> = Unset;
-        /// URL of Keystone.
+        /// Kind of login: password, v3applicationcredential or v3token.
+        auth_type: Option<AuthType> = Unset;
+        /// URL of Keystone. Several with commas between them are tried one after the other.
         auth_url: Option<String> = Unset;
         /// Name of the service's user.
         username: Option<String> = Unset;
+        /// Id of the service's user.
+        user_id: Option<String> = Unset;
         /// Password of the service's user.
         password: Option<SecretString> = Unset;
         /// Name of the domain of the user.
@@ -174,15 +286,39 @@ sections! {
         user_domain_id: Option<String> = Unset;
         /// Name of the service's project.
         project_name: Option<String> = Unset;
+        /// Id of the service's project.
+        project_id: Option<String> = Unset;
         /// Name of the domain of the project.
         project_domain_name: Option<String> = Unset;
         /// Id of the domain of the project.
         project_domain_id: Option<String> = Unset;
+        /// The domain of user and project where none is set, by name.
+        default_domain_name: Option<String> = Unset;
+        /// The domain of user and project where none is set, by id.
+        default_domain_id: Option<String> = Unset;
+        /// Scope of the login instead of a project: all, for the whole deployment.
+        system_scope: Option<String> = Unset;
+        /// Scope of the login instead of a project: a trust, by its id.
+        trust_id: Option<String> = Unset;
+        /// Application credential to log in with, by its id.
+        application_credential_id: Option<String> = Unset;
+        /// Application credential to log in with, by its name; username tells whose it is.
+        application_credential_name: Option<String> = Unset;
+        /// Secret of the application credential.
+        application_credential_secret: Option<SecretString> = Unset;
+        /// Token to exchange for others, for v3token.
+        token: Option<SecretString> = Unset;
+        /// Section to take the login from when it is keystone_authtoken: then nothing of the login is read here.
+        auth_section: Option<String> = Unset;
         /// PEM file with the authorities that the certificates of all services are checked against; the system's
         /// when unset.
         cafile: Option<PathBuf> = Unset;
         /// Do not check the certificates of services.
         insecure: Option<bool> = Unset;
+        /// PEM file with the certificate that the service shows to others, where they want one.
+        certfile: Option<PathBuf> = Unset;
+        /// PEM file with the key of that certificate.
+        keyfile: Option<PathBuf> = Unset;
         /// Seconds that a request to a service may take.
         timeout: Duration = Text("60"), positive;
     }

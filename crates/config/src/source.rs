@@ -8,6 +8,7 @@ use crate::config::SECTIONS;
 use crate::ignored::is_ignored;
 use crate::ini::{self, Assignment};
 use crate::option::{Initial, OptionSpec, SectionSpec};
+use crate::renamed::present_name;
 use crate::substitute::substitute;
 use crate::value::OptionValue;
 
@@ -16,6 +17,8 @@ type Name = (String, String);
 struct Found {
     raw: String,
     origin: String,
+    /// It was set under a name of an earlier release.
+    renamed: bool,
 }
 
 /// Every value that was set, not yet typed.
@@ -48,8 +51,28 @@ impl Source {
         } in ini::parse(text, path)?
         {
             let origin = format!("{}:{line}", path.display());
-            if spec(&section, &option).is_some() || is_ignored(&section, &option) {
-                self.set.insert((section, option), Found { raw: value, origin });
+            if let Some((new_section, new_option)) = present_name(&section, &option) {
+                self.warnings.push(format!(
+                    "{origin}: [{section}] {option} is an old name of [{new_section}] {new_option}"
+                ));
+                self.insert_renamed(
+                    new_section,
+                    new_option,
+                    Found {
+                        raw: value,
+                        origin,
+                        renamed: false,
+                    },
+                );
+            } else if spec(&section, &option).is_some() || is_ignored(&section, &option) {
+                self.set.insert(
+                    (section, option),
+                    Found {
+                        raw: value,
+                        origin,
+                        renamed: false,
+                    },
+                );
             } else if section_spec(&section).is_some() {
                 self.warnings.push(format!(
                     "{origin}: unknown option {option} in [{section}] has no effect"
@@ -60,6 +83,24 @@ impl Source {
             }
         }
         Ok(())
+    }
+
+    /// Adds a value under an option's old name: the present name, set in the same source, wins.
+    fn insert_renamed(&mut self, section: &str, option: &str, found: Found) {
+        let source = |origin: &str| origin.rsplit_once(':').map(|(file, _)| file.to_owned());
+        let known = self.set.get(&name(section, option));
+        let same = known.is_some_and(|known| {
+            !known.renamed && source(&known.origin).is_some_and(|file| Some(file) == source(&found.origin))
+        });
+        if !same {
+            self.set.insert(
+                name(section, option),
+                Found {
+                    renamed: true,
+                    ..found
+                },
+            );
+        }
     }
 
     /// Whether the option can be referred to: one without effect only when a file sets it.
@@ -93,6 +134,7 @@ impl Source {
                     Found {
                         raw: value,
                         origin: variable,
+                        renamed: false,
                     },
                 );
             } else if !is_ignored(section.name, &upper_option.to_lowercase()) {

@@ -213,6 +213,18 @@ choices! {
     AuthType {
         /// Name and password.
         Password "password" | "v3password";
+        /// An application credential.
+        ApplicationCredential "v3applicationcredential";
+        /// A token that is exchanged for others; it has to be replaced by hand before it ends.
+        Token "v3token" | "token";
+    }
+
+    /// Versions of TLS.
+    TlsVersion {
+        /// 1.2 and 1.3.
+        V12 "TLSv1.2";
+        /// 1.3 only.
+        V13 "TLSv1.3";
     }
 }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jeroboam_config::{AffinityPolicy, CertManager, Config, ConfigError, IdentityMode, Interface};
+use jeroboam_config::{AffinityPolicy, AuthType, CertManager, Config, ConfigError, IdentityMode, Interface};
 use secrecy::ExposeSecret as _;
 
 /// As an installation guide and common deployment tools write it.
@@ -133,9 +133,12 @@ fn no_environment() -> std::iter::Empty<(String, String)> {
 }
 
 #[test]
-fn a_deployed_magnum_conf_loads_without_a_warning() {
+fn a_deployed_magnum_conf_loads_and_only_the_cache_is_warned_of() {
     let config = Config::from_ini(DEPLOYED).unwrap();
-    assert_eq!(config.warnings, Vec::<String>::new());
+    let [warning] = config.warnings.as_slice() else {
+        panic!("{:?}", config.warnings)
+    };
+    assert!(warning.contains("memcached_servers has no effect"), "{warning}");
     assert_eq!(config.default.host, "controller-1");
     assert_eq!((config.api.host.as_str(), config.api.port), ("10.0.0.11", 9511));
     assert_eq!(
@@ -322,12 +325,13 @@ fn unknown_names_are_warnings_with_their_place() {
 
 #[test]
 fn what_is_not_supported_is_a_warning() {
-    let config = "[certificates]\ncert_manager_type = barbican\n[api]\nenabled_ssl = true\n[keystone_auth]\nauth_section = x\n";
+    let config = "[certificates]\ncert_manager_type = barbican\n[keystone_auth]\nauth_section = x\n\
+                  [keystone_authtoken]\ndelay_auth_decision = true\n";
     let config = Config::from_ini(config).unwrap();
     assert_eq!(config.certificates.cert_manager_type, CertManager::Barbican);
     assert!(config.warnings[0].starts_with("text:2: [certificates] cert_manager_type = barbican"));
-    assert!(config.warnings[1].starts_with("text:4: [api] enabled_ssl"));
-    assert!(config.warnings[2].starts_with("text:6: [keystone_auth] auth_section = x"));
+    assert!(config.warnings[1].starts_with("text:6: [keystone_authtoken] delay_auth_decision"));
+    assert!(config.warnings[2].starts_with("text:4: [keystone_auth] auth_section = x"));
 }
 
 #[test]
@@ -386,7 +390,7 @@ fn a_reference_to_nothing_or_in_a_circle_is_an_error_that_hides_the_value() {
 #[test]
 fn the_services_login_is_completed_option_by_option_but_domains_stay_whole() {
     let credentials = Config::from_ini(DEPLOYED).unwrap().service_credentials();
-    assert_eq!(credentials.auth_url.as_deref(), Some("http://controller:5000"));
+    assert_eq!(credentials.auth_urls, ["http://controller:5000"]);
     assert_eq!(credentials.username.as_deref(), Some("magnum"));
     assert_eq!(credentials.password.unwrap().expose_secret(), "MAGNUM_PASS");
     assert_eq!(credentials.project_name.as_deref(), Some("service"));
@@ -396,11 +400,69 @@ fn the_services_login_is_completed_option_by_option_but_domains_stay_whole() {
 
     let text = "[keystone_authtoken]\nwww_authenticate_uri = http://k/v3\ninsecure = true\ncafile = /ca\n";
     let credentials = Config::from_ini(text).unwrap().service_credentials();
-    assert_eq!(credentials.auth_url.as_deref(), Some("http://k/v3"));
+    assert_eq!(credentials.auth_urls, ["http://k/v3"]);
     assert!(credentials.insecure);
     assert_eq!(credentials.cafile, Some(PathBuf::from("/ca")));
     let overruled = Config::from_ini(&format!("{text}[keystone_auth]\ninsecure = false\n")).unwrap();
     assert!(!overruled.service_credentials().insecure);
+}
+
+#[test]
+fn the_login_may_be_an_application_credential_at_several_urls() {
+    let text = "[keystone_authtoken]\nusername = u\npassword = p\n[keystone_auth]\n\
+                auth_type = v3applicationcredential\nauth_url = http://a/v3, http://b/v3\n\
+                application_credential_id = i\napplication_credential_secret = hunter2\n";
+    let config = Config::from_ini(text).unwrap();
+    let credentials = config.service_credentials();
+    assert_eq!(credentials.auth_type, AuthType::ApplicationCredential);
+    assert_eq!(credentials.auth_urls, ["http://a/v3", "http://b/v3"]);
+    assert_eq!(credentials.application_credential_id.as_deref(), Some("i"));
+    assert!(!format!("{config:?} {credentials:?}").contains("hunter2"));
+
+    let elsewhere = text.replace(
+        "[keystone_auth]",
+        "[keystone_auth]\nauth_section = keystone_authtoken",
+    );
+    let credentials = Config::from_ini(&elsewhere).unwrap().service_credentials();
+    assert_eq!(credentials.auth_type, AuthType::Password);
+    assert_eq!(credentials.auth_urls, Vec::<String>::new());
+}
+
+#[test]
+fn old_names_go_on_to_work_with_a_warning_and_yield_to_the_present_ones() {
+    let config = Config::from_ini(
+        "[keystone_authtoken]\nauth_uri = http://old\ntenant_name = t\n[DEFAULT]\nlogfile = a\nlog_file = b\n\
+         [bay]\nnodes_affinity_policy = affinity\n",
+    )
+    .unwrap();
+    let authtoken = &config.keystone_authtoken;
+    assert_eq!(authtoken.www_authenticate_uri.as_deref(), Some("http://old"));
+    assert_eq!(authtoken.project_name.as_deref(), Some("t"));
+    assert_eq!(config.default.log_file, Some(PathBuf::from("b")));
+    assert_eq!(config.cluster.nodes_affinity_policy, AffinityPolicy::Affinity);
+    assert_eq!(
+        config.warnings[0],
+        "text:2: [keystone_authtoken] auth_uri is an old name of [keystone_authtoken] www_authenticate_uri"
+    );
+    assert_eq!(config.warnings.len(), 4);
+    let later = Config::from_ini("[DEFAULT]\nlog_file = b\nlogfile = a\n").unwrap();
+    assert_eq!(later.default.log_file, Some(PathBuf::from("b")));
+}
+
+#[test]
+fn tls_without_its_files_ends_the_start() {
+    let missing = error("[api]\nenabled_ssl = true\nssl_cert_file = /c.pem\n").to_string();
+    assert_eq!(
+        missing,
+        "text:2: [api] enabled_ssl needs ssl_cert_file and ssl_key_file"
+    );
+    for (text, part) in [
+        ("[metrics]\nlisten = 9512\n", "127.0.0.1:9512"),
+        ("[api]\nunix_socket_mode = 0999\n", "octal"),
+        ("[api]\nssl_minimum_version = SSLv3\n", "TLSv1.2, TLSv1.3"),
+    ] {
+        assert!(error(text).to_string().contains(part), "{text}");
+    }
 }
 
 #[test]

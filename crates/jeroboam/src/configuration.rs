@@ -12,21 +12,29 @@ use secrecy::ExposeSecret;
 use crate::cli::Configuration;
 use crate::output;
 
-/// Files that are read when none is named: the first that exists.
-const DEFAULT_FILES: [&str; 2] = ["/etc/jeroboam/jeroboam.conf", "/etc/magnum/magnum.conf"];
+/// Files that are read when none is named, with a directory of more beside each: the first of which one exists.
+const DEFAULT_FILES: [&str; 2] = ["etc/jeroboam/jeroboam.conf", "etc/magnum/magnum.conf"];
 
 /// Reads the configuration.
 pub fn load(arguments: &Configuration) -> anyhow::Result<Config> {
-    let default = || DEFAULT_FILES.iter().map(PathBuf::from).find(|file| file.exists());
-    let files = match (arguments.config_file.is_empty(), arguments.config_dir.is_empty()) {
-        (true, true) => default().into_iter().collect(),
-        _ => arguments.config_file.clone(),
+    let (files, dirs) = match (arguments.config_file.is_empty(), arguments.config_dir.is_empty()) {
+        (true, true) => defaults(Path::new("/")),
+        _ => (arguments.config_file.clone(), arguments.config_dir.clone()),
     };
-    Ok(Config::load(
-        &files,
-        &arguments.config_dir,
-        jeroboam_config::environment(),
-    )?)
+    Ok(Config::load(&files, &dirs, jeroboam_config::environment())?)
+}
+
+/// The file and the directory that are read when none is named. The directory is the file's name with `.d`, as
+/// packages of Magnum have it.
+fn defaults(root: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    for name in DEFAULT_FILES {
+        let (file, dir) = (root.join(name), root.join(format!("{name}.d")));
+        if file.is_file() || dir.is_dir() {
+            let (file, dir) = (file.is_file().then_some(file), dir.is_dir().then_some(dir));
+            return (file.into_iter().collect(), dir.into_iter().collect());
+        }
+    }
+    (Vec::new(), Vec::new())
 }
 
 /// Reports what is wrong or unknown.
@@ -45,47 +53,101 @@ pub fn check(arguments: &Configuration) -> anyhow::Result<()> {
 
 /// Options of the client of the cloud.
 pub fn cloud(config: &Config) -> anyhow::Result<jeroboam_cloud::Options> {
+    use jeroboam_cloud::{ClientCertificate, Place, Service};
     let credentials = config.service_credentials();
-    let auth_url = credentials
-        .auth_url
+    let mut auth_urls = credentials.auth_urls.into_iter();
+    let auth_url = auth_urls
+        .next()
         .context("auth_url is set neither in [keystone_auth] nor in [keystone_authtoken]")?;
     let mut options = jeroboam_cloud::Options::new(auth_url);
-    options.region = config
-        .nova_client
-        .region_name
-        .clone()
-        .or_else(|| config.keystone_authtoken.region_name.clone());
-    options.interface = config.nova_client.endpoint_type.as_str().parse()?;
+    options.other_auth_urls = auth_urls.collect();
+    options.region.clone_from(&config.keystone_authtoken.region_name);
+    let place = |region: &Option<String>, interface: jeroboam_config::Interface| {
+        Ok::<_, jeroboam_cloud::UnknownInterface>(Place {
+            region: region.clone(),
+            interface: interface.as_str().parse()?,
+        })
+    };
+    let client =
+        |client: &jeroboam_config::sections::ServiceClient| place(&client.region_name, client.endpoint_type);
+    let (authtoken, octavia) = (&config.keystone_authtoken, &config.octavia_client);
+    options.places = vec![
+        (
+            Service::Identity,
+            place(&authtoken.region_name, authtoken.interface)?,
+        ),
+        (Service::Compute, client(&config.nova_client)?),
+        (Service::Image, client(&config.glance_client)?),
+        (Service::Network, client(&config.neutron_client)?),
+        (Service::BlockStorage, client(&config.cinder_client)?),
+        (
+            Service::LoadBalancer,
+            place(&octavia.region_name, octavia.endpoint_type)?,
+        ),
+    ];
     options.ca_file = credentials.cafile;
     options.insecure = credentials.insecure;
+    options.client_certificate = credentials.certfile.map(|certificate| ClientCertificate {
+        certificate,
+        key: credentials.keyfile,
+    });
     options.call_timeout = Duration::from_secs(config.engine.call_timeout_secs).min(credentials.timeout);
+    if let Some(secs) = authtoken.http_connect_timeout {
+        options.connect_timeout = Duration::from_secs(secs);
+    }
     Ok(options)
 }
 
 /// Credentials of the service's own user.
 pub fn service_user(config: &Config) -> anyhow::Result<jeroboam_cloud::Credentials> {
-    use jeroboam_cloud::{Credentials, Scope, UserName};
+    use jeroboam_cloud::{ApplicationCredentialName, Credentials, Scope, UserName};
+    use jeroboam_config::AuthType;
+
     let own = config.service_credentials();
-    let name = own
-        .username
-        .context("username is set neither in [keystone_auth] nor in [keystone_authtoken]")?;
-    let password = own
-        .password
-        .context("password is set neither in [keystone_auth] nor in [keystone_authtoken]")?;
-    let project = own
-        .project_name
-        .context("project_name is set neither in [keystone_auth] nor in [keystone_authtoken]")?;
-    Ok(Credentials::Password {
-        user: UserName::Name {
+    let unset =
+        |option: &str| format!("{option} is set neither in [keystone_auth] nor in [keystone_authtoken]");
+    let user = match (own.user_id, own.username) {
+        (Some(id), _) => Some(UserName::Id(id)),
+        (None, Some(name)) => Some(UserName::Name {
             name,
             domain: domain(own.user_domain_id, own.user_domain_name),
-        },
-        password,
-        scope: Scope::ProjectName {
-            name: project,
+        }),
+        (None, None) => None,
+    };
+    let scope = match (own.trust_id, own.project_id, own.project_name) {
+        _ if own.whole_system => Some(Scope::System),
+        (Some(id), ..) => Some(Scope::Trust { id }),
+        (None, Some(id), _) => Some(Scope::Project { id }),
+        (None, None, Some(name)) => Some(Scope::ProjectName {
+            name,
             domain: domain(own.project_domain_id, own.project_domain_name),
-        },
-    })
+        }),
+        (None, None, None) => None,
+    };
+    match own.auth_type {
+        AuthType::Password => Ok(Credentials::Password {
+            user: user.with_context(|| unset("username"))?,
+            password: own.password.with_context(|| unset("password"))?,
+            scope: scope.with_context(|| unset("project_name"))?,
+        }),
+        AuthType::ApplicationCredential => Ok(Credentials::ApplicationCredential {
+            credential: match (own.application_credential_id, own.application_credential_name) {
+                (Some(id), _) => ApplicationCredentialName::Id(id),
+                (None, Some(name)) => ApplicationCredentialName::Name {
+                    name,
+                    user: user.with_context(|| unset("username"))?,
+                },
+                (None, None) => bail!(unset("application_credential_id")),
+            },
+            secret: own
+                .application_credential_secret
+                .with_context(|| unset("application_credential_secret"))?,
+        }),
+        AuthType::Token => Ok(Credentials::Exchange {
+            token: own.token.with_context(|| unset("token"))?,
+            scope: scope.with_context(|| unset("project_name"))?,
+        }),
+    }
 }
 
 /// Credentials of the trustee domain's administrator.
@@ -185,4 +247,29 @@ pub fn private_directory(path: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(path)
         .with_context(|| format!("cannot make directory {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_place_with_a_file_or_a_directory_is_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        assert_eq!(defaults(root.path()), (vec![], vec![]));
+        std::fs::create_dir_all(path("etc/magnum/magnum.conf.d")).unwrap();
+        assert_eq!(
+            defaults(root.path()),
+            (vec![], vec![path("etc/magnum/magnum.conf.d")])
+        );
+        std::fs::write(path("etc/magnum/magnum.conf"), "").unwrap();
+        assert_eq!(defaults(root.path()).0, [path("etc/magnum/magnum.conf")]);
+        std::fs::create_dir_all(path("etc/jeroboam")).unwrap();
+        std::fs::write(path("etc/jeroboam/jeroboam.conf"), "").unwrap();
+        assert_eq!(
+            defaults(root.path()),
+            (vec![path("etc/jeroboam/jeroboam.conf")], vec![])
+        );
+    }
 }

@@ -108,7 +108,11 @@ async fn known_tokens_outlive_keystone_and_unknown_ones_are_put_off() {
     rig.get(&token, "/v1/clusters").await.expect(200);
     let answer = rig.get(&other, "/v1/clusters").await;
     assert!(!answer.refusal(503).contains("127.0.0.1"));
+    assert_eq!(answer.header("retry-after"), Some("5"));
     // python-magnumclient dies of it.
+    let magnumclient = rig.with_headers(&other, &[("user-agent", "python-magnumclient")]);
+    let answer = magnumclient.await;
+    assert_eq!(answer.refusal(503), "The identity service cannot be asked now.");
     assert_eq!(answer.header("retry-after"), None);
     rig.cloud.faults().clear();
     rig.get(&other, "/v1/clusters").await.expect(200);
@@ -188,4 +192,112 @@ async fn tokens_are_in_no_answer() {
         )
         .await;
     assert!(!answer.text.contains(&token));
+}
+
+/// Makes the tokens of a user end in the past.
+fn expire(rig: &Rig, token: &str, ago_secs: i64) {
+    rig.cloud.with_world(|world| {
+        let now = world.now_ms;
+        world.keystone.tokens.get_mut(token).unwrap().expires_ms = now - ago_secs * 1000;
+    });
+}
+
+#[tokio::test]
+async fn an_expired_token_goes_through_beside_the_token_of_a_service_only() {
+    let rig = Rig::start().await;
+    rig.add_user("heat", "service", &["service"]);
+    let service = rig.token("heat", "service").await;
+    let user = rig.token("demo", "demo").await;
+    let other = rig.token("alt_demo", "alt_demo").await;
+    expire(&rig, &user, 60);
+    assert_eq!(rig.get(&user, "/v1/clusters").await.status, 401);
+    let beside = |service: String| rig.with_headers_owned(&user, vec![("x-service-token", service)]);
+    beside(service.clone()).await.expect(200);
+    // What was learnt for the service serves nobody else, nor the other way round.
+    assert_eq!(rig.get(&user, "/v1/clusters").await.status, 401);
+    beside(service.clone()).await.expect(200);
+
+    // A token of somebody who is no service, one that is none, and a service's whose time is over.
+    assert_eq!(beside(other.clone()).await.status, 401);
+    assert_eq!(beside("nonsense".to_owned()).await.status, 401);
+    let with_other = rig.with_headers(&other, &[("x-service-token", "nonsense")]).await;
+    assert_eq!(with_other.status, 401, "a valid token beside an invalid one");
+    // Keystone itself tells of expired tokens for two days.
+    expire(&rig, &user, 3 * 24 * 3600);
+    pass(Duration::from_secs(301));
+    assert_eq!(beside(service.clone()).await.status, 401);
+    expire(&rig, &service, 1);
+    pass(Duration::from_secs(3601));
+    assert_eq!(beside(service).await.status, 401);
+}
+
+#[tokio::test]
+async fn where_roles_are_not_required_any_token_is_a_service_s_but_expired_ones_stay_refused() {
+    let rig = Rig::with("service_token_roles_required = false\n").await;
+    let user = rig.token("demo", "demo").await;
+    let other = rig.token("alt_demo", "alt_demo").await;
+    let beside = || rig.with_headers_owned(&user, vec![("x-service-token", other.clone())]);
+    beside().await.expect(200);
+    expire(&rig, &user, 60);
+    pass(Duration::from_secs(3600));
+    let fresh = rig.token("alt_demo", "alt_demo").await;
+    let beside = rig
+        .with_headers_owned(&user, vec![("x-service-token", fresh)])
+        .await;
+    assert_eq!(beside.status, 401);
+}
+
+#[tokio::test]
+async fn tokens_of_each_of_keystone_s_formats_are_taken() {
+    let rig = Rig::start().await;
+    let alphabet: Vec<char> = ('a'..='z')
+        .chain('A'..='Z')
+        .chain('0'..='9')
+        .chain(['-', '_'])
+        .collect();
+    let text =
+        |length: usize| -> String { (0..length).map(|at| alphabet[at * 7 % alphabet.len()]).collect() };
+    for token in [
+        // Fernet: base64 with its padding, for one project and for a federated user of many groups.
+        format!("gAAAAAB{}==", text(176)),
+        format!("gAAAAAB{}=", text(2_000)),
+        // JWS: three parts, ES256.
+        format!("eyJ0eXAiOiJKV1QiLCJhbGciOiJFUzI1NiJ9.{}.{}", text(420), text(86)),
+        // UUID, of old releases.
+        "0a1b2c3d4e5f60718293a4b5c6d7e8f9".to_owned(),
+    ] {
+        let own = rig.token("demo", "demo").await;
+        rig.cloud.with_world(|world| {
+            let held = world.keystone.tokens.remove(&own).unwrap();
+            world.keystone.tokens.insert(token.clone(), held);
+        });
+        rig.get(&token, "/v1/clusters").await.expect(200);
+        let shorter = &token[..token.len() - 1];
+        assert_eq!(rig.get(shorter, "/v1/clusters").await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn an_application_credential_with_access_rules_is_good_for_those_requests_only() {
+    let rig = Rig::start().await;
+    let owner = rig.token("demo", "demo").await;
+    let rules = json!([
+        {"service": "container-infra", "method": "GET", "path": "/v1/clusters/**"},
+        {"service": "container-infra", "method": "GET", "path": "/v1/clusters"},
+        {"service": "compute", "method": "GET", "path": "/v1/clustertemplates"},
+    ]);
+    let token = rig.application_credential_token(&owner, rules).await;
+    rig.get(&token, "/v1/clusters").await.expect(200);
+    assert_eq!(rig.get(&token, "/v1/clusters/x").await.status, 404);
+    assert_eq!(rig.get(&token, "/v1/clustertemplates").await.status, 401);
+    let created = rig.call(&token, "POST", "/v1/clusters", Some(json!({}))).await;
+    assert_eq!(created.status, 401);
+    let none = rig.application_credential_token(&owner, json!([])).await;
+    assert_eq!(rig.get(&none, "/v1/clusters").await.status, 401);
+    // A service that goes on with the user's request makes others than the user listed.
+    rig.add_user("heat", "service", &["service"]);
+    let service = rig.token("heat", "service").await;
+    rig.with_headers(&none, &[("x-service-token", &service)])
+        .await
+        .expect(200);
 }

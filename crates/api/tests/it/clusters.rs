@@ -386,6 +386,7 @@ async fn an_application_credential_makes_no_cluster_that_needs_a_trust() {
                 roles: keystone.roles.keys().cloned().collect(),
                 expires_ms: None,
                 unrestricted: false,
+                access_rules: None,
             };
             keystone
                 .application_credentials

@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jeroboam_api::App;
-use jeroboam_cloud::{Connector, Credentials, DomainName, Interface, Options, Scope, UserName};
+use jeroboam_cloud::{Connector, Credentials, DomainName, Options, Scope, UserName};
 use jeroboam_config::Config;
 use jeroboam_driver::graph::Made;
 use jeroboam_driver::{Access, Ask, Driver, DriverError, Drivers, Graph, Invalid, NodeAsk, Provides, Report};
@@ -189,13 +189,9 @@ impl Rig {
         store.migrate().await.unwrap();
         let connector = Connector::new(
             Options {
-                auth_url: cloud.auth_url(),
-                region: None,
-                interface: Interface::Public,
-                ca_file: None,
-                insecure: false,
                 call_timeout: Duration::from_secs(5),
                 connect_timeout: Duration::from_secs(2),
+                ..Options::new(cloud.auth_url())
             },
             16,
         )
@@ -332,6 +328,52 @@ impl Rig {
 
     pub async fn get(&self, token: &str, path: &str) -> Answer {
         self.call(token, "GET", path, None).await
+    }
+
+    /// A list of clusters, asked for with more headers.
+    pub async fn with_headers(&self, token: &str, headers: &[(&'static str, &str)]) -> Answer {
+        let mut request = Request::builder()
+            .uri("/v1/clusters")
+            .header("x-auth-token", token);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// The same.
+    pub async fn with_headers_owned(&self, token: &str, headers: Vec<(&'static str, String)>) -> Answer {
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        self.with_headers(token, &headers).await
+    }
+
+    /// A token of a new application credential that is good for some requests only.
+    pub async fn application_credential_token(&self, owner: &str, rules: Value) -> String {
+        let user_id = self
+            .cloud
+            .with_world(|world| world.keystone.tokens[owner].user_id.clone());
+        let client = reqwest::Client::new();
+        let auth_url = self.cloud.auth_url();
+        let name = format!("c{}", rules.as_array().unwrap().len());
+        let body = json!({"application_credential": {"name": name, "access_rules": rules}});
+        let made = client
+            .post(format!("{auth_url}/users/{user_id}/application_credentials"))
+            .header("x-auth-token", owner)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        let made: Value = made.json().await.unwrap();
+        let made = &made["application_credential"];
+        let body = json!({"auth": {"identity": {"methods": ["application_credential"],
+            "application_credential": {"id": made["id"], "secret": made["secret"]}}}});
+        let tokens = client.post(format!("{auth_url}/auth/tokens")).json(&body);
+        let answer = tokens.send().await.unwrap();
+        let token = answer.headers()["x-subject-token"].to_str().unwrap();
+        token.to_owned()
     }
 
     /// Creates a template and gives its UUID.

@@ -167,3 +167,129 @@ async fn the_meter_counts_and_the_request_id_travels() {
     assert!(error.is_not_found());
     assert!(error.request_id.unwrap().starts_with("req-"));
 }
+
+#[tokio::test]
+async fn a_hundred_refusals_at_once_make_one_new_token() {
+    let cloud = cloud().await;
+    let session = demo(&connector(&cloud));
+    let before = session.token().await.unwrap();
+    revoke(&cloud, &before.token);
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        let session = session.clone();
+        calls.spawn(async move { network::find_network(&session, "public", None).await.map(drop) });
+    }
+    for outcome in calls.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(
+        cloud.calls().of(AUTHENTICATE),
+        2,
+        "the first token and its successor"
+    );
+}
+
+/// A port at which nobody listens.
+fn dead_url() -> String {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    format!("http://{}/v3", listener.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn the_next_url_of_keystone_is_asked_when_one_does_not_answer() {
+    let cloud = cloud().await;
+    let options = jeroboam_cloud::Options {
+        other_auth_urls: vec![cloud.auth_url()],
+        ..jeroboam_cloud::Options::new(dead_url())
+    };
+    let connector = jeroboam_cloud::Connector::new(options, 4).unwrap();
+    connector.probe().await.unwrap();
+    let (session, service) = (demo(&connector), magnum(&connector));
+    let token = session.token().await.unwrap();
+    let seen = identity::validate_token(&service, &token.token).await.unwrap();
+    assert_eq!(seen.unwrap().user_id, token.user_id);
+
+    // Keystone at the first one again: the second goes on to serve until it does not.
+    let matches = jeroboam_simcloud::faults::Match {
+        service: Some(jeroboam_simcloud::Service::Identity),
+        ..Default::default()
+    };
+    let broken = jeroboam_simcloud::faults::Effect::Status {
+        status: 503,
+        retry_after: None,
+    };
+    cloud
+        .faults()
+        .add(jeroboam_simcloud::faults::Rule::new(matches, broken));
+    let error = identity::validate_token(&service, &token.token)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.kind,
+        Kind::Connection,
+        "the dead one is asked last: {error}"
+    );
+    cloud.faults().clear();
+    assert!(
+        identity::validate_token(&service, &token.token)
+            .await
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn a_token_can_be_exchanged_for_others_until_it_ends() {
+    let cloud = cloud().await;
+    let connector = connector(&cloud);
+    let own = demo(&connector).token().await.unwrap();
+    let session = connector.session(Credentials::Exchange {
+        token: own.token.clone(),
+        scope: project("demo"),
+    });
+    network::find_network(&session, "public", None).await.unwrap();
+    let first = session.token().await.unwrap();
+    assert_ne!(first.token.expose_secret(), own.token.expose_secret());
+    revoke(&cloud, &first.token);
+    network::find_network(&session, "public", None).await.unwrap();
+    revoke(&cloud, &own.token);
+    revoke(&cloud, &session.token().await.unwrap().token);
+    let error = network::find_network(&session, "public", None).await.unwrap_err();
+    assert_eq!((error.service, error.kind), ("identity", Kind::Unauthorized));
+}
+
+#[tokio::test]
+async fn an_application_credential_logs_in() {
+    let cloud = cloud().await;
+    let connector = connector(&cloud);
+    let owner = demo(&connector).token().await.unwrap();
+    let made = reqwest::Client::new()
+        .post(format!(
+            "{}/users/{}/application_credentials",
+            cloud.auth_url(),
+            owner.user_id
+        ))
+        .header("x-auth-token", owner.token.expose_secret())
+        .json(&serde_json::json!({"application_credential": {"name": "c"}}));
+    let made: serde_json::Value = made.send().await.unwrap().json().await.unwrap();
+    let text = |key: &str| made["application_credential"][key].as_str().unwrap().to_owned();
+    for credential in [
+        jeroboam_cloud::ApplicationCredentialName::Id(text("id")),
+        jeroboam_cloud::ApplicationCredentialName::Name {
+            name: "c".to_owned(),
+            user: jeroboam_cloud::UserName::Id(owner.user_id.clone()),
+        },
+    ] {
+        let session = connector.session(Credentials::ApplicationCredential {
+            credential,
+            secret: text("secret").into(),
+        });
+        let token = session.token().await.unwrap();
+        assert!(token.app_cred && token.access_rules.is_none());
+        assert_eq!(
+            (&token.user_id, &token.project_id),
+            (&owner.user_id, &owner.project_id)
+        );
+        network::find_network(&session, "public", None).await.unwrap();
+    }
+}

@@ -66,10 +66,24 @@ fn render(world: &World, call: &Call, id: &str, credential: &ApplicationCredenti
         call,
         &format!("users/{}/application_credentials/{id}", credential.user_id),
     );
-    json!({"id": id, "name": credential.name, "description": credential.description,
+    let mut body = json!({"id": id, "name": credential.name, "description": credential.description,
         "project_id": credential.project_id, "user_id": credential.user_id, "system": null, "roles": roles,
         "expires_at": credential.expires_ms.map(clock::micros), "unrestricted": credential.unrestricted.then_some(true),
-        "links": {"self": own}})
+        "links": {"self": own}});
+    if let Some(rules) = &credential.access_rules {
+        body["access_rules"] = json!(rules);
+    }
+    body
+}
+
+/// The rules of a new credential, each with an id.
+fn access_rules(world: &mut World, asked: Option<&Value>) -> Option<Vec<Value>> {
+    let asked = asked?.as_array()?.clone();
+    let rules = asked.into_iter().map(|mut rule| {
+        rule["id"] = json!(world.hex_id());
+        rule
+    });
+    Some(rules.collect())
 }
 
 /// A token of a restricted application credential can't manage others.
@@ -137,6 +151,7 @@ fn create(world: &mut World, call: &Call, user_id: &str) -> Answer {
             .get("unrestricted")
             .and_then(Value::as_bool)
             .unwrap_or(false),
+        access_rules: access_rules(world, fields.get("access_rules")),
     };
     let id = world.hex_id();
     let mut body = render(world, call, &id, &credential);

@@ -177,6 +177,8 @@ pub struct ApplicationCredential {
     pub expires_ms: Option<i64>,
     /// True when its tokens may manage application credentials.
     pub unrestricted: bool,
+    /// The only requests that its tokens are good for, as Keystone shows them; `None` for any.
+    pub access_rules: Option<Vec<serde_json::Value>>,
 }
 
 /// An endpoint of the catalog.
