@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER, USER_AGENT};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -75,7 +75,7 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> R
             response
         }
     };
-    if dies_of_retry_after(&parts) {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE && dies_of_retry_after(&parts.headers) {
         response.headers_mut().remove(RETRY_AFTER);
     }
     if let Ok(id) = HeaderValue::from_str(&ids.local) {
@@ -86,10 +86,13 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> R
 }
 
 /// python-magnumclient up to 5.0.0 hands any `Retry-After` to an exception that takes none, and shows its `TypeError`
-/// instead of our text. See `docs/adr/0006-retry-after.md`.
-fn dies_of_retry_after(parts: &Parts) -> bool {
-    let agent = parts.headers.get(USER_AGENT).map(HeaderValue::as_bytes);
-    agent.is_some_and(|agent| agent.starts_with(b"python-magnumclient"))
+/// instead of our text. Over a session it sends no agent of its own, so that urllib3's stands there or none.
+/// See `docs/adr/0006-retry-after.md`.
+fn dies_of_retry_after(headers: &HeaderMap) -> bool {
+    let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    agent.is_none_or(|agent| {
+        agent.starts_with(b"python-urllib3/") || agent.starts_with(b"python-magnumclient")
+    })
 }
 
 async fn handle(

@@ -285,7 +285,7 @@ fn a_wrong_value_is_reported_with_its_place_and_what_would_fit() {
         ),
         (
             "[keystone_auth]\nauth_type = v3kerberos",
-            "one of password is expected",
+            "one of password, v3applicationcredential, v3token is expected",
         ),
     ] {
         let error = error(text).to_string();
