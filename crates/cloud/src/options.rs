@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jeroboam_metrics::Metrics;
+
 use crate::service::Service;
 
 /// Which of a service's endpoints in the catalog is called.
@@ -76,6 +78,8 @@ pub struct Options {
     pub other_auth_urls: Vec<String>,
     /// Exceptions from `region` and `interface`.
     pub places: Vec<(Service, Place)>,
+    /// Where calls are counted.
+    pub metrics: Option<Metrics>,
     /// Shown to services that ask for one.
     pub client_certificate: Option<ClientCertificate>,
     /// Region to pick endpoints from; `None` takes the first that the catalog lists.
@@ -99,6 +103,7 @@ impl Options {
             auth_url: auth_url.into(),
             other_auth_urls: Vec::new(),
             places: Vec::new(),
+            metrics: None,
             client_certificate: None,
             region: None,
             interface: Interface::Public,

@@ -142,6 +142,16 @@ impl Connector {
             request_id = outcome.as_ref().ok().and_then(|(_, headers, _)| request_id(headers)),
             "call to the cloud"
         );
+        if let Some(metrics) = &self.options().metrics {
+            let (service, method) = (wire.service.name(), method_name(&wire.method));
+            let number = status.map(|status| status.to_string());
+            let outcome = match (&number, &outcome) {
+                (Some(number), _) => number,
+                (None, Err(error)) if error.kind == Kind::Timeout => "timeout",
+                (None, _) => "connection",
+            };
+            metrics.cloud().called(service, method, outcome, start.elapsed());
+        }
         let (status, headers, body) = outcome?;
         if !status.is_success() {
             return Err(refused(wire.service, changes, status, &headers, &body));
@@ -152,6 +162,18 @@ impl Connector {
             body,
             changes,
         })
+    }
+}
+
+/// Name of a method, for numbers.
+fn method_name(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "other",
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) async fn reconcile(engine: &Engine, claim: &Claim, lost: &Cancellatio
         Ok(()) => {}
         Err(StoreError::LeaseLost) => warn!("lease lost: stopping"),
         Err(error) => {
+            engine.metrics.engine().failed_database();
             error!(%error, cause = error.cause(), "the database refused; trying again");
             give_back(engine, claim).await;
         }
@@ -89,6 +90,19 @@ fn goal(context: &Context<'_>, work: &Work) -> Result<Goal, Fault> {
     Ok(Goal::Present(graph))
 }
 
+/// Counts an operation that ended, by the two words of its status. A row is touched when something is asked of it.
+fn count(context: &Context<'_>, work: &Work, outcome: Outcome) {
+    let status = Status::of(work.operation, outcome).as_str();
+    let (operation, outcome) = status.split_once('_').unwrap_or((status, ""));
+    let asked = match work.operation {
+        Operation::Create => Some(work.cluster.created_at),
+        _ => work.cluster.updated_at,
+    };
+    let asked = asked.map_or(context.now(), |asked| Millis(asked.timestamp_millis()));
+    let metrics = context.engine.metrics.engine();
+    metrics.settled(operation, outcome, context.now().since(asked));
+}
+
 async fn settle(
     context: &Context<'_>,
     work: &Work,
@@ -100,6 +114,7 @@ async fn settle(
     context.engine.cache_session(work.cluster.uuid, None);
     if work.goal == GoalKind::Absent && outcome == Outcome::Complete {
         info!(engine_ms = own_ms, "cluster deleted");
+        count(context, work, outcome);
         return store.forget(context.claim, work.generation).await;
     }
     let status = Status::of(work.operation, outcome);
@@ -139,6 +154,7 @@ async fn settle(
         // Something else was asked in the meantime: it stands in the database and is due.
         Err(StoreError::Stale) => store.release(context.claim, context.now(), own_ms).await,
         other => {
+            count(context, work, outcome);
             let elapsed_ms = context
                 .now()
                 .since(Millis(work.cluster.created_at.timestamp_millis()))

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use jeroboam_cloud::{Connector, Session};
 use jeroboam_driver::Drivers;
+use jeroboam_metrics::Metrics;
 use jeroboam_pki::Keyring;
 use jeroboam_store::{Claim, Store, StoreError};
 use jeroboam_types::ClusterId;
@@ -39,6 +40,8 @@ pub struct Engine {
     pub clock: Arc<dyn Clock>,
     /// Options.
     pub options: Arc<Options>,
+    /// Where the work is counted.
+    pub metrics: Metrics,
     /// Sessions of the identities, so that a cluster authenticates once and not for each look.
     pub(crate) sessions: Arc<Mutex<HashMap<ClusterId, Session>>>,
 }
@@ -93,8 +96,14 @@ impl Engine {
             keyring,
             clock,
             options,
+            metrics: Metrics::default(),
             sessions,
         })
+    }
+
+    /// The same engine, counting in the metrics of the process.
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Works until `shutdown`; then finishes the steps under way, gives the leases back and returns.
@@ -111,6 +120,7 @@ impl Engine {
                     Ok(()) => self.pause(tasks.len()).await,
                     Err(error) => {
                         warn!(%error, cause = error.cause(), "cannot take due work; trying again");
+                        self.metrics.engine().failed_database();
                         self.options.poll_interval
                     }
                 };
@@ -162,7 +172,9 @@ impl Engine {
             }
             let (engine, holding) = (self.clone(), Arc::clone(holding));
             let span = info_span!("reconcile", cluster.id = %claim.cluster, fence = claim.fence);
+            let working = self.metrics.engine().work();
             let task = async move {
+                let _working = working;
                 // A panic must not keep the lease alive: the cluster goes to another worker when it runs out.
                 let work = AssertUnwindSafe(reconcile(&engine, &claim, &lost))
                     .catch_unwind()
@@ -221,10 +233,12 @@ impl Engine {
             Ok(Ok(kept)) => Some(kept),
             Ok(Err(error)) => {
                 warn!(%error, cause = error.cause(), "cannot renew leases; trying again");
+                self.metrics.engine().failed_database();
                 None
             }
             Err(_) => {
                 warn!("the database does not renew leases in time; trying again");
+                self.metrics.engine().failed_database();
                 None
             }
         };
@@ -239,6 +253,7 @@ impl Engine {
                 held.renewed = begun;
             } else if is_kept == Some(false) || held.renewed.elapsed() > last {
                 warn!(cluster.id = %held.claim.cluster, "lease lost");
+                self.metrics.engine().lost_lease();
                 held.lost.cancel();
             }
         }

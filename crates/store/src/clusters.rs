@@ -7,7 +7,7 @@ mod delete;
 use std::collections::BTreeMap;
 
 use jeroboam_plan::{Entry, Ledger};
-use jeroboam_types::{Cluster, ClusterId, Labels, NodeGroup};
+use jeroboam_types::{Cluster, ClusterId, Labels, NodeGroup, Status};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, Select,
@@ -152,6 +152,23 @@ impl Clusters<'_> {
             clusters,
             nodes: u64::try_from(nodes).unwrap_or(0),
         })
+    }
+
+    /// Numbers of all clusters by status.
+    pub async fn by_status(&self) -> Result<Vec<(Status, u64)>, StoreError> {
+        let counted = cluster::Entity::find()
+            .select_only()
+            .column(cluster::Column::Status)
+            .column_as(cluster::Column::Uuid.count(), "number")
+            .group_by(cluster::Column::Status)
+            .into_tuple::<(String, i64)>()
+            .all(&self.0.db)
+            .await?;
+        let known = |(text, number): (String, i64)| {
+            let status = Status::ALL.iter().find(|status| status.as_str() == text)?;
+            Some((*status, u64::try_from(number).unwrap_or_default()))
+        };
+        Ok(counted.into_iter().filter_map(known).collect())
     }
 
     /// What was made of a cluster so far.

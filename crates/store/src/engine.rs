@@ -20,6 +20,8 @@ use crate::clusters::{load_groups, load_ledger};
 use crate::row::{cluster, template, work};
 use crate::{Store, StoreError};
 
+pub use lease::Backlog;
+
 /// Questions and changes of the engine.
 #[derive(Clone, Copy)]
 pub struct Engine<'a>(pub(crate) &'a Store);

@@ -26,7 +26,7 @@ mod url;
 
 pub use answers::{Answer, Answers};
 pub use clusters::{ClusterRow, Clusters, CreateError, NewCluster, Stats};
-pub use engine::{Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Work};
+pub use engine::{Backlog, Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Work};
 pub use error::{Cause, StoreError};
 pub use page::{Filter, Page, SortKey, Table};
 pub use quotas::{CLUSTER_RESOURCE, QuotaRow, Quotas};

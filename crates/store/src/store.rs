@@ -122,6 +122,26 @@ impl Store {
         Ok(self.db.ping().await?)
     }
 
+    /// Open connections, and how many of them nobody uses now.
+    pub fn connections(&self) -> (u32, u32) {
+        let (open, idle) = match self.db.get_database_backend() {
+            DbBackend::MySql => {
+                let pool = self.db.get_mysql_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            DbBackend::Postgres => {
+                let pool = self.db.get_postgres_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            DbBackend::Sqlite => {
+                let pool = self.db.get_sqlite_connection_pool();
+                (pool.size(), pool.num_idle())
+            }
+            _ => (0, 0),
+        };
+        (open, u32::try_from(idle).unwrap_or(open))
+    }
+
     /// Closes all connections, after the calls that run.
     pub async fn close(&self) -> Result<(), StoreError> {
         Ok(self.db.close_by_ref().await?)

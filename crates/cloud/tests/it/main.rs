@@ -9,6 +9,7 @@ mod identity;
 mod lookups;
 mod resources;
 mod session;
+mod tls;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -12,6 +12,17 @@ use crate::StoreError;
 use crate::row::parsed;
 use crate::row::work::{self, Column, NEVER};
 
+/// How much work there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Clusters whose work is due and that nobody works on.
+    pub due: u64,
+    /// Clusters that somebody works on.
+    pub held: u64,
+    /// Since when the oldest due one has waited.
+    pub oldest_due: Option<Millis>,
+}
+
 /// Rows in one `IN (...)`.
 const BATCH: usize = 500;
 
@@ -93,6 +104,33 @@ impl Engine<'_> {
             .chain(held.map(|until| until.saturating_add(1)))
             .min();
         Ok(next.map(|at| Millis(at).max(now)))
+    }
+
+    /// How much work there is: due and free, held, and since when the oldest due one has waited.
+    pub async fn backlog(&self, now: Millis) -> Result<Backlog, StoreError> {
+        let due = work::Entity::find()
+            .select_only()
+            .column_as(Column::ClusterUuid.count(), "number")
+            .column_as(Column::NextCheckMs.min(), "oldest")
+            .filter(is_free_and_due(now))
+            .into_tuple::<(i64, Option<i64>)>()
+            .one(&self.0.db)
+            .await?;
+        let held = work::Entity::find()
+            .select_only()
+            .column_as(Column::ClusterUuid.count(), "number")
+            .filter(Column::LeaseOwner.is_not_null())
+            .filter(Column::LeaseUntilMs.gte(now.0))
+            .into_tuple::<i64>()
+            .one(&self.0.db)
+            .await?;
+        let (due, oldest) = due.unwrap_or_default();
+        let count = |number: i64| u64::try_from(number).unwrap_or_default();
+        Ok(Backlog {
+            due: count(due),
+            held: count(held.unwrap_or_default()),
+            oldest_due: oldest.map(Millis),
+        })
     }
 
     /// Lengthens leases, all of one owner, and answers those that are still held.

@@ -5,7 +5,7 @@ use jeroboam_types::{Millis, Status};
 use tokio::task::JoinSet;
 
 use super::fixture::{NOW, claim, entry, later, new_cluster, on_each, stored_cluster};
-use crate::{Claim, ClusterProgress, LedgerChange, Sealed, Settlement, StoreError};
+use crate::{Backlog, Claim, ClusterProgress, LedgerChange, Sealed, Settlement, StoreError};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_who_claim_at_once_have_one_winner() {
@@ -26,6 +26,30 @@ async fn a_hundred_who_claim_at_once_have_one_winner() {
         assert_eq!(won.len(), 1);
         assert_eq!((won[0].cluster, won[0].fence), (new.cluster.uuid, 1));
         store.engine().load(&won[0]).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_backlog_counts_what_is_due_and_what_is_held() {
+    on_each(async |store| {
+        assert_eq!(store.engine().backlog(NOW).await.unwrap(), Backlog::default());
+        let new = stored_cluster(&store).await;
+        let more = new_cluster("p1", "c", new.cluster.cluster_template_id);
+        store.clusters().create(&more, None).await.unwrap();
+        let due = store.engine().backlog(NOW).await.unwrap();
+        assert_eq!((due.due, due.held), (2, 0));
+        assert!(due.oldest_due.is_some_and(|oldest| oldest <= NOW));
+        let claims = store.engine().claim_due("one", NOW, later(NOW, 30), 1).await;
+        assert_eq!(claims.unwrap().len(), 1);
+        let one_held = store.engine().backlog(NOW).await.unwrap();
+        assert_eq!((one_held.due, one_held.held), (1, 1));
+        assert_eq!(
+            store.clusters().by_status().await.unwrap(),
+            [(Status::CreateInProgress, 2)]
+        );
+        let (open, idle) = store.connections();
+        assert!(open >= 1 && idle <= open, "{open} {idle}");
     })
     .await;
 }
