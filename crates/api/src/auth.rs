@@ -16,6 +16,7 @@ use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use jeroboam_cloud::{AccessRule, Session, TokenInfo, identity};
 use jeroboam_config::sections::KeystoneAuthtoken;
+use jeroboam_metrics::{Metrics, TokenLookup};
 use jeroboam_types::Millis;
 use moka::future::Cache;
 use secrecy::SecretString;
@@ -56,6 +57,7 @@ pub(crate) struct Tokens {
     services: Arc<Services>,
     clock: fn() -> Millis,
     tasks: TaskTracker,
+    metrics: Metrics,
 }
 
 /// Which tokens are those of services, and what this one is.
@@ -93,6 +95,7 @@ impl Tokens {
         keystone_uri: String,
         options: &KeystoneAuthtoken,
         clock: fn() -> Millis,
+        metrics: Metrics,
     ) -> Self {
         let known = Cache::builder()
             .max_capacity(CAPACITY)
@@ -112,6 +115,7 @@ impl Tokens {
             }),
             clock,
             tasks: TaskTracker::new(),
+            metrics,
         }
     }
 
@@ -164,7 +168,9 @@ impl Tokens {
             return Err(unauthorized());
         }
         let key = key(text, expired);
+        let found = |lookup| self.metrics.http().looked_up(lookup);
         if self.refused.contains_key(&key) {
+            found(TokenLookup::Refused);
             return Err(unauthorized());
         }
         let token = SecretString::from(text);
@@ -173,10 +179,12 @@ impl Tokens {
             let now = (self.clock)();
             let age = now.since(known.checked);
             if ended(&known, now) {
+                found(TokenLookup::Refused);
                 self.known.invalidate(&key).await;
                 return Err(unauthorized());
             }
             if age < self.cache_for {
+                found(TokenLookup::Hit);
                 if age >= self.revalidate_after {
                     self.revalidate_behind(key, Arc::clone(&known), token, expired);
                 }
@@ -184,6 +192,7 @@ impl Tokens {
             }
             self.known.invalidate(&key).await;
         }
+        found(TokenLookup::Miss);
         match self.ask(key, token, expired).await {
             Ok(known) if ended(&known, (self.clock)()) => Err(unauthorized()),
             Ok(known) => Ok(known),

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use jeroboam_cloud::{Credentials, Session};
 use jeroboam_config::Config;
 use jeroboam_driver::Drivers;
+use jeroboam_metrics::Metrics;
 use jeroboam_store::Store;
 use jeroboam_types::Millis;
 use serde_json::Value;
@@ -24,6 +25,7 @@ use crate::negotiate::{self, BodyKind};
 use crate::path::Path;
 use crate::query::Query;
 use crate::request_id::RequestIds;
+use crate::server::Peer;
 use crate::settings::Settings;
 
 /// What all requests share.
@@ -33,10 +35,11 @@ pub(crate) struct Site {
     pub(crate) tokens: Tokens,
     /// Those that new clusters may be made with.
     pub(crate) drivers: Drivers,
+    pub(crate) metrics: Metrics,
 }
 
 impl Site {
-    pub(crate) fn new(app: App) -> Self {
+    pub(crate) fn new(app: App, metrics: Metrics) -> Self {
         let settings = Settings::new(&app.config);
         let tokens = Tokens::new(
             app.service.clone(),
@@ -44,6 +47,7 @@ impl Site {
             settings.keystone_uri.clone(),
             &app.config.keystone_authtoken,
             app.clock,
+            metrics.clone(),
         );
         let options = &app.config.drivers;
         Self {
@@ -53,6 +57,7 @@ impl Site {
             app,
             settings,
             tokens,
+            metrics,
         }
     }
 }
@@ -119,7 +124,9 @@ pub(crate) fn reply(status: StatusCode, body: Value) -> Response {
 pub(crate) fn base_url(parts: &Parts, path: &Path, believe_proxy: bool) -> String {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let first = |text: &str| text.split(',').next().unwrap_or_default().trim().to_owned();
-    let mut scheme = parts.uri.scheme_str().unwrap_or("http").to_owned();
+    let is_secure = parts.extensions.get::<Peer>().is_some_and(|peer| peer.is_secure);
+    let own = if is_secure { "https" } else { "http" };
+    let mut scheme = parts.uri.scheme_str().unwrap_or(own).to_owned();
     let mut host = header("host")
         .or_else(|| parts.uri.authority().map(|host| host.as_str()))
         .map(first);

@@ -5,9 +5,11 @@
 //! the caller's own token. Invariants: every answer has a request id, every refusal has Magnum's error format,
 //! and nothing about the inside of the service is ever part of a body.
 
+mod access_log;
 mod auth;
 mod caller;
 mod context;
+mod cors;
 mod error;
 mod etag;
 mod filters;
@@ -36,13 +38,14 @@ use axum::Router;
 use jeroboam_cloud::{Connector, Session};
 use jeroboam_config::Config;
 use jeroboam_driver::Drivers;
+use jeroboam_metrics::Metrics;
 use jeroboam_pki::Keyring;
 use jeroboam_store::Store;
 use jeroboam_types::Millis;
 use tokio::sync::Notify;
 
 pub use idempotency::KEPT_FOR as ANSWERS_KEPT_FOR;
-pub use server::serve;
+pub use server::{Listener, LowestTls, Server, Tls, TlsError, serve};
 
 /// What the API works with.
 #[derive(Clone)]
@@ -68,6 +71,11 @@ pub struct App {
 /// The API as a service. It has a single entrance: paths are taken apart by a table of its own, since Magnum's
 /// rules for them (optional `v1`, stray slashes, missing arguments) do not fit a tree of patterns.
 pub fn router(app: App) -> Router {
-    let site = Arc::new(context::Site::new(app));
+    router_with(app, Metrics::default())
+}
+
+/// The same, counting in the metrics of the process.
+pub fn router_with(app: App, metrics: Metrics) -> Router {
+    let site = Arc::new(context::Site::new(app, metrics));
     Router::new().fallback(pipeline::answer).with_state(site)
 }

@@ -16,6 +16,7 @@ use futures_util::FutureExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use secrecy::ExposeSecret as _;
 
+use crate::access_log::Answered;
 use crate::caller::Caller;
 use crate::context::{Context, Site, base_url};
 use crate::error::{ApiError, ApiResult};
@@ -42,6 +43,7 @@ struct Learnt {
 /// Answers a request.
 pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response {
     let started = Instant::now();
+    let _in_flight = site.metrics.http().begin();
     let (parts, body) = request.into_parts();
     let ids = RequestIds::new(&parts.headers);
     let mut learnt = Learnt::default();
@@ -81,7 +83,26 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> R
     if let Ok(id) = HeaderValue::from_str(&ids.local) {
         response.headers_mut().insert(request_id::HEADER, id);
     }
-    log_access(&parts, &response, &ids, &learnt, started.elapsed());
+    if let Some(cors) = &site.settings.cors {
+        cors.complete(&parts, response.headers_mut());
+    }
+    let elapsed = started.elapsed();
+    site.metrics.http().answered(
+        method(&parts.method),
+        learnt.operation.map_or("other", Operation::path),
+        response.status().as_u16(),
+        elapsed,
+    );
+    site.settings.access_log.write(&Answered {
+        parts: &parts,
+        response: &response,
+        ids: &ids,
+        operation: learnt.operation,
+        caller: learnt.caller.as_ref(),
+        version: learnt.version,
+        elapsed,
+        believe_proxy: site.app.config.oslo_middleware.enable_proxy_headers_parsing,
+    });
     response
 }
 
@@ -109,19 +130,20 @@ async fn handle(
     let path = Path::parse(parts.uri.path());
     if let Ok(path) = &path {
         if path.segments == ["healthcheck"] && !path.versioned {
-            return handlers::documents::healthcheck(site, &parts.method, &parts.headers);
+            learnt.operation = Some(Operation::CheckHealth);
+            return handlers::documents::healthcheck(site, parts);
         }
         if path.segments.is_empty() || is_description(path) || is_open_dead_end(path) {
             return documents(site, parts, path, learnt);
         }
     }
+    let routed = path.and_then(|path| Ok((route(&parts.method, &path)?, path)));
+    learnt.operation = routed.as_ref().ok().and_then(|(route, _)| route.operation());
     let caller = site.tokens.authenticate(parts).await?;
     learnt.caller = Some(caller.clone());
     let version = Version::requested(&parts.headers)?;
     learnt.version = Some(version);
-    let path = path?;
-    let route = route(&parts.method, &path)?;
-    learnt.operation = route.operation();
+    let (route, path) = routed?;
     negotiate::accepts_json(&parts.headers)?;
     if let Some((since, method)) = route.since() {
         version.require(since, method)?;
@@ -170,6 +192,7 @@ fn documents(site: &Site, parts: &Parts, path: &Path, learnt: &mut Learnt) -> Ap
         learnt.version = Some(Version::requested(&parts.headers)?);
     }
     let route = route(&parts.method, path)?;
+    learnt.operation = route.operation();
     negotiate::accepts_json(&parts.headers)?;
     match route {
         Route::Version => Ok(handlers::documents::version(&base)),
@@ -222,18 +245,9 @@ fn log_failure(error: &ApiError, ids: &RequestIds) {
     }
 }
 
-fn log_access(parts: &Parts, response: &Response, ids: &RequestIds, learnt: &Learnt, elapsed: Duration) {
-    let caller = learnt.caller.as_ref();
-    tracing::info!(
-        method = %parts.method,
-        path = parts.uri.path(),
-        operation = learnt.operation.map(Operation::name),
-        status = response.status().as_u16(),
-        elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-        request_id = ids.local,
-        global_request_id = ids.global.as_deref(),
-        user_id = caller.map(|caller| caller.user_id.as_str()),
-        project_id = caller.and_then(|caller| caller.project_id.as_ref()).map(|project| project.as_str()),
-        "answered"
-    );
+/// Name of a method, for numbers; the many that nobody uses are one.
+fn method(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS"];
+    let known = KNOWN.iter().find(|known| method.as_str() == **known);
+    known.copied().unwrap_or("other")
 }

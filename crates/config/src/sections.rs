@@ -65,6 +65,35 @@ fn socket_address(text: &Option<String>) -> Result<(), String> {
     }
 }
 
+/// Names that `[api] access_log_format` may hold.
+const ACCESS_NAMES: &[&str] = &[
+    "method",
+    "path",
+    "status",
+    "elapsed_ms",
+    "bytes",
+    "request_id",
+    "global_request_id",
+    "user_id",
+    "project_id",
+    "microversion",
+    "client",
+    "user_agent",
+];
+
+fn access_format(format: &Option<String>) -> Result<(), String> {
+    let names = format.as_deref().unwrap_or_default().split("%(").skip(1);
+    for rest in names {
+        let known = rest
+            .split_once(")s")
+            .is_some_and(|(name, _)| ACCESS_NAMES.contains(&name));
+        if !known {
+            return Err(format!("a text with some of %({})s", ACCESS_NAMES.join(")s, %(")));
+        }
+    }
+    Ok(())
+}
+
 fn optional_positive(value: &Option<u64>) -> Result<(), String> {
     value.as_ref().map_or(Ok(()), positive)
 }
@@ -138,7 +167,7 @@ sections! {
         /// Our own: that line as text, with %(method)s, %(path)s, %(status)s, %(elapsed_ms)s, %(bytes)s,
         /// %(request_id)s, %(global_request_id)s, %(user_id)s, %(project_id)s, %(microversion)s, %(client)s and
         /// %(user_agent)s. When unset the same things are fields of the line.
-        access_log_format: Option<String> = Unset;
+        access_log_format: Option<String> = Unset, access_format;
     }
 
     /// What happens to requests before they reach the API.

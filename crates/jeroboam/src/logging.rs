@@ -1,25 +1,66 @@
-//! Logs: to standard error or a file, as lines or JSON.
+//! Logs: to standard error, to a file that can be opened anew, or both; as lines or JSON.
 
-use std::fs::OpenOptions;
-use std::path::Path;
-use std::sync::Mutex;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
+use jeroboam_config::sections::General;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::fmt::MakeWriter;
 
 /// How to log.
-pub struct Logging<'a> {
+#[derive(Clone, Debug)]
+pub struct Logging {
     /// Debug level for our own crates.
     pub debug: bool,
     /// One JSON object a line.
     pub json: bool,
-    /// File to append to, instead of standard error.
-    pub file: Option<&'a Path>,
+    /// File to append to.
+    pub file: Option<PathBuf>,
+    /// Standard error too when there is a file.
+    pub stderr: bool,
+}
+
+impl Logging {
+    /// As the options say.
+    pub fn new(section: &General) -> Self {
+        let file = section.log_file.as_ref().map(|file| match &section.log_dir {
+            Some(dir) => dir.join(file),
+            None => file.clone(),
+        });
+        Self {
+            debug: section.debug,
+            json: section.use_json,
+            file,
+            stderr: section.use_stderr,
+        }
+    }
+}
+
+/// The log file, if there is one.
+#[derive(Clone, Debug)]
+pub struct LogFile(Option<Arc<Opened>>);
+
+#[derive(Debug)]
+struct Opened {
+    path: PathBuf,
+    file: Mutex<File>,
+}
+
+impl LogFile {
+    /// Opens the file anew, after somebody has moved it away.
+    pub fn reopen(&self) -> anyhow::Result<()> {
+        let Some(opened) = &self.0 else { return Ok(()) };
+        let fresh = open(&opened.path)?;
+        *opened.file.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        Ok(())
+    }
 }
 
 /// Starts logging for the life of the process. `RUST_LOG` overrides the level.
-pub fn start(logging: &Logging<'_>) -> anyhow::Result<()> {
+pub fn start(logging: &Logging) -> anyhow::Result<LogFile> {
     let level = if logging.debug {
         "warn,jeroboam=debug"
     } else {
@@ -27,14 +68,16 @@ pub fn start(logging: &Logging<'_>) -> anyhow::Result<()> {
     };
     // One prefix covers every crate of ours: jeroboam_api, jeroboam_engine, ...
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let writer = match logging.file {
-        Some(path) => {
-            let file = OpenOptions::new().create(true).append(true).open(path);
-            BoxMakeWriter::new(Mutex::new(
-                file.with_context(|| format!("cannot open log file {}", path.display()))?,
-            ))
-        }
-        None => BoxMakeWriter::new(std::io::stderr),
+    let opened = match &logging.file {
+        Some(path) => Some(Arc::new(Opened {
+            path: path.clone(),
+            file: Mutex::new(open(path)?),
+        })),
+        None => None,
+    };
+    let writer = Writer {
+        stderr: logging.stderr || opened.is_none(),
+        file: opened.clone(),
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -45,5 +88,53 @@ pub fn start(logging: &Logging<'_>) -> anyhow::Result<()> {
     } else {
         builder.try_init()
     };
-    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
+    Ok(LogFile(opened))
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.with_context(|| format!("cannot open log file {}", path.display()))
+}
+
+struct Writer {
+    stderr: bool,
+    file: Option<Arc<Opened>>,
+}
+
+/// Where one line goes.
+struct Line<'a> {
+    stderr: bool,
+    file: Option<MutexGuard<'a, File>>,
+}
+
+impl<'a> MakeWriter<'a> for Writer {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        let file = self.file.as_ref();
+        Line {
+            stderr: self.stderr,
+            file: file.map(|opened| opened.file.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Some(file) = &mut self.file {
+            file.write_all(line)?;
+        }
+        if self.stderr {
+            io::stderr().write_all(line)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.file {
+            Some(file) => file.flush(),
+            None => io::stderr().flush(),
+        }
+    }
 }

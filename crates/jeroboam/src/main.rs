@@ -7,10 +7,13 @@ mod database;
 mod demo;
 mod drivers;
 mod keys;
+mod listen;
 mod logging;
+mod metrics;
 mod output;
 mod serve;
 mod simcloud;
+mod systemd;
 
 use std::process::ExitCode;
 
@@ -26,11 +29,23 @@ fn main() -> ExitCode {
     {
         return fail(&anyhow::anyhow!("a crypto provider is installed already"));
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let cli = Cli::parse();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Command::Serve { .. } = cli.command {
+        match configuration::load(&cli.configuration) {
+            Ok(config) => {
+                if let Some(threads) = config.api.workers.filter(|threads| *threads > 0) {
+                    builder.worker_threads(threads as usize);
+                }
+            }
+            Err(error) => return fail(&error),
+        }
+    }
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
-    match runtime.block_on(run(Cli::parse())) {
+    match runtime.block_on(run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

@@ -5,27 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use jeroboam_api::App;
+use jeroboam_api::{App, Server, Tls};
 use jeroboam_cloud::Connector;
 use jeroboam_config::Config;
 use jeroboam_engine::{Clock, Engine, Parts, SystemClock};
+use jeroboam_metrics::Metrics;
 use jeroboam_pki::{Keyring, kid_of};
 use jeroboam_store::{Store, StoreError};
 use jeroboam_types::Millis;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use secrecy::ExposeSecret;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::cli::Configuration;
-use crate::{configuration, drivers, logging};
+use crate::logging::{LogFile, Logging};
+use crate::systemd::Manager;
+use crate::{configuration, drivers, listen, logging, metrics};
 
-/// How often the service tells that it lives, for `openstack coe service list`.
-const HEARTBEAT: Duration = Duration::from_secs(60);
+/// How often the certificate's files are looked at for a change.
+const TLS_LOOK: Duration = Duration::from_secs(10);
 
 /// Name of the service's row in the list of services: clients know this one.
 const BINARY: &str = "magnum-conductor";
@@ -38,11 +40,8 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
             .context("cannot watch the parent process")?;
     }
     let config = Arc::new(configuration::load(arguments)?);
-    logging::start(&logging::Logging {
-        debug: config.default.debug,
-        json: config.default.use_json,
-        file: config.default.log_file.as_deref(),
-    })?;
+    let manager = Manager::of_environment();
+    let log = logging::start(&Logging::new(&config.default))?;
     for warning in &config.warnings {
         warn!("{warning}");
     }
@@ -50,11 +49,11 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
     options.validate()?;
     Store::check_url(config.database.connection.expose_secret())?;
 
+    let tls = listen::tls(&config)?;
+    let metrics = Metrics::default();
+
     // What is not ours first: nothing is written before it is known to answer.
-    let connector = Connector::new(
-        configuration::cloud(&config)?,
-        config.engine.parallel_calls as usize,
-    )?;
+    let connector = connector(&config, &metrics)?;
     let service = connector.session(configuration::service_user(&config)?);
     let trustee_admin = connector.session(configuration::trustee_admin(&config)?);
     let keystone = configuration::cloud(&config)?.auth_url;
@@ -67,10 +66,8 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
         .token()
         .await
         .with_context(|| failed("the trustee domain's administrator"))?;
-    let address = (config.api.host.as_str(), config.api.port);
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {}:{}", config.api.host, config.api.port))?;
+    let listeners = listen::listeners(&config, tls.as_ref()).await?;
+    let scrapes = metrics::bind(config.metrics.listen.as_deref()).await?;
 
     configuration::private_directory(&config.default.state_path)?;
     let lock = lock(&config)?;
@@ -99,10 +96,11 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
         keyring: Arc::clone(&keyring),
         clock: Arc::new(SystemClock),
         options,
-    })?;
+    })?
+    .with_metrics(metrics.clone());
     // A connector of its own: calls of the engine that hang must not keep tenants from being answered.
-    let connector = self::connector(&config)?;
-    let router = jeroboam_api::router(App {
+    let connector = self::connector(&config, &metrics)?;
+    let app = App {
         store: store.clone(),
         service: connector.session(configuration::service_user(&config)?),
         connector,
@@ -111,20 +109,76 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
         config: Arc::clone(&config),
         wake: Arc::clone(&wake),
         clock: || SystemClock.now(),
-    });
-    info!(address = %listener.local_addr()?, "ready");
-    stop_on_signals(shutdown.clone())?;
-    let heartbeat = heartbeat(store.clone(), config.default.host.clone(), shutdown.clone());
-    let api = async {
-        let served = jeroboam_api::serve(listener, router, shutdown.clone()).await;
-        shutdown.cancel();
-        served.context("the API stopped")
     };
-    let (served, (), ()) = tokio::join!(api, engine.run(wake, shutdown.clone()), heartbeat);
+    let router = jeroboam_api::router_with(app, metrics.clone());
+    stop_on_signals(shutdown.clone(), manager.clone())?;
+    let renewing = renew_on_signal(log, tls, shutdown.clone())?;
+    for listener in &listeners {
+        info!(address = %listener, "ready");
+    }
+    manager.tell("READY=1");
+    let heartbeat = heartbeat(store.clone(), &config, shutdown.clone());
+    let limit = config.default.graceful_shutdown_timeout;
+    let server = Server {
+        listeners,
+        drain: (!limit.is_zero()).then_some(limit),
+        metrics: Some(metrics.clone()),
+    };
+    let ended = CancellationToken::new();
+    let work = async {
+        tokio::join!(
+            server.run(router, shutdown.clone()),
+            engine.run(wake, shutdown.clone()),
+            heartbeat,
+            renewing,
+            metrics::serve(
+                scrapes,
+                metrics.clone(),
+                store.clone(),
+                config.database.max_pool_size,
+                shutdown.clone()
+            ),
+        );
+        ended.cancel();
+    };
+    tokio::join!(work, manager.keep_watchdog(ended.clone()));
     store.close().await?;
     drop(lock);
     info!("stopped");
-    served
+    Ok(())
+}
+
+/// On SIGHUP opens the log file anew and reads the certificate again; the latter also when its files have changed.
+fn renew_on_signal(
+    log: LogFile,
+    tls: Option<Arc<Tls>>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    Ok(async move {
+        let mut look = tokio::time::interval(TLS_LOOK);
+        loop {
+            let renewed = tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = look.tick() => tls.as_deref().map_or(Ok(false), Tls::reload_if_changed),
+                _ = hangup.recv() => {
+                    if let Err(error) = log.reopen() {
+                        warn!(error = format!("{error:#}"), "the log goes on where it was");
+                    }
+                    info!("SIGHUP: the log file was opened anew");
+                    tls.as_deref().map_or(Ok(false), |tls| tls.reload().map(|()| true))
+                }
+            };
+            match renewed {
+                Ok(true) => info!("the certificate was read again"),
+                Ok(false) => {}
+                Err(error) => {
+                    let error = format!("{:#}", anyhow::Error::new(error));
+                    tracing::error!(error, "the new certificate cannot be used; the old one serves on");
+                }
+            }
+        }
+    })
 }
 
 /// An error of the database with its cause, for the operator alone.
@@ -162,9 +216,7 @@ async fn keyring(store: &Store, path: &Path) -> anyhow::Result<Keyring> {
 /// Connects; an embedded database is brought up to date at once, a shared one only when asked.
 pub async fn store(config: &Config) -> anyhow::Result<Store> {
     let url = config.database.connection.expose_secret();
-    let store = Store::connect(url, config.database.max_pool_size)
-        .await
-        .map_err(told)?;
+    let store = connected(config, url).await?;
     if url.starts_with("sqlite") {
         store.migrate().await.map_err(told)?;
     } else if store.needs_migration().await.map_err(told)? {
@@ -173,11 +225,29 @@ pub async fn store(config: &Config) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-fn connector(config: &Config) -> anyhow::Result<Connector> {
-    Ok(Connector::new(
-        configuration::cloud(config)?,
-        config.engine.parallel_calls as usize,
-    )?)
+/// Connects to the database, again and again while it cannot be reached.
+async fn connected(config: &Config, url: &str) -> anyhow::Result<Store> {
+    let section = &config.database;
+    let mut failures = 0;
+    loop {
+        let error = match Store::connect(url, section.max_pool_size).await {
+            Ok(store) => return Ok(store),
+            Err(error) => error,
+        };
+        failures += 1;
+        let again = section.max_retries < 0 || failures <= section.max_retries;
+        if !again || !matches!(error, StoreError::Unavailable(_)) {
+            return Err(told(error));
+        }
+        warn!(%error, cause = error.cause(), "cannot reach the database; trying again");
+        tokio::time::sleep(section.retry_interval).await;
+    }
+}
+
+fn connector(config: &Config, metrics: &Metrics) -> anyhow::Result<Connector> {
+    let mut options = configuration::cloud(config)?;
+    options.metrics = Some(metrics.clone());
+    Ok(Connector::new(options, config.engine.parallel_calls as usize)?)
 }
 
 /// Name of this state directory, made at the first start: two processes of one host with a directory each must
@@ -215,7 +285,7 @@ pub fn lock(config: &Config) -> anyhow::Result<std::fs::File> {
     }
 }
 
-fn stop_on_signals(shutdown: CancellationToken) -> anyhow::Result<()> {
+fn stop_on_signals(shutdown: CancellationToken, manager: Manager) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     // Ends with the process: there is nothing in it that must be finished.
@@ -225,23 +295,22 @@ fn stop_on_signals(shutdown: CancellationToken) -> anyhow::Result<()> {
             _ = interrupt.recv() => {}
             () = shutdown.cancelled() => {}
         }
+        manager.tell("STOPPING=1");
         shutdown.cancel();
     });
     Ok(())
 }
 
-async fn heartbeat(store: Store, host: String, shutdown: CancellationToken) {
-    let mut beat = tokio::time::interval(HEARTBEAT);
+/// Tells that the service lives, for `openstack coe service list`.
+async fn heartbeat(store: Store, config: &Config, shutdown: CancellationToken) {
+    let host = &config.default.host;
+    let mut beat = tokio::time::interval(config.default.periodic_interval_max);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             _ = beat.tick() => {}
         }
-        if let Err(error) = store
-            .services()
-            .heartbeat(&host, BINARY, chrono::Utc::now())
-            .await
-        {
+        if let Err(error) = store.services().heartbeat(host, BINARY, chrono::Utc::now()).await {
             warn!(%error, "cannot record the heartbeat");
         }
         let kept = i64::try_from(jeroboam_api::ANSWERS_KEPT_FOR.as_millis()).unwrap_or(i64::MAX);

@@ -1,13 +1,15 @@
 //! Version documents and the health check: what is answered without a token.
 
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::context::{Site, reply};
 use crate::error::{ApiError, ApiResult};
 use crate::microversion::{MAXIMUM, MINIMUM};
+use crate::server::Peer;
 use crate::{negotiate, openapi};
 
 /// Collections of the version document.
@@ -82,8 +84,14 @@ pub(crate) fn openapi(base: &str) -> Response {
 ///
 /// # Errors
 /// 405 for other methods than GET and HEAD.
-pub(crate) fn healthcheck(site: &Site, method: &Method, headers: &HeaderMap) -> ApiResult<Response> {
-    let disabled = site.app.config.healthcheck.disable_by_file_path.exists();
+pub(crate) fn healthcheck(site: &Site, parts: &Parts) -> ApiResult<Response> {
+    let (method, headers) = (&parts.method, &parts.headers);
+    let own_port = parts.extensions.get::<Peer>().and_then(|peer| peer.port);
+    let disabled = site
+        .settings
+        .disabled_by
+        .iter()
+        .any(|(port, path)| (port.is_none() || *port == own_port) && path.exists());
     let (status, reason) = match disabled {
         true => (StatusCode::SERVICE_UNAVAILABLE, "DISABLED BY FILE"),
         false => (StatusCode::OK, "OK"),

@@ -5,6 +5,7 @@ mod auth;
 mod callers;
 mod certificates;
 mod clusters;
+mod cors;
 mod documents;
 mod drivers;
 mod etags;

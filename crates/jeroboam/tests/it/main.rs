@@ -11,4 +11,5 @@ mod limits;
 mod machines;
 mod rig;
 mod schemathesis;
+mod serving;
 mod startup;

@@ -52,11 +52,23 @@ pub struct Rig {
     pub cloud: SimCloud,
     pub directory: tempfile::TempDir,
     pub port: u16,
+    /// Variables that the service is started with.
+    pub environment: Vec<(&'static str, std::ffi::OsString)>,
+    scheme: &'static str,
+    client: reqwest::Client,
     child: Option<Child>,
 }
 
 impl Rig {
     pub async fn start() -> Self {
+        let mut rig = Self::prepare("", "http", http()).await;
+        rig.start_service().await;
+        rig
+    }
+
+    /// A cloud and the configuration of a service with more options, not started yet. The client is the one that can
+    /// speak to it.
+    pub async fn prepare(more: &str, scheme: &'static str, client: reqwest::Client) -> Self {
         let cloud = SimCloud::start(Options {
             roomy: true,
             ..Options::default()
@@ -65,17 +77,18 @@ impl Rig {
         .unwrap();
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
-        cloud.set_container_infra(&format!("http://127.0.0.1:{port}/v1"));
+        cloud.set_container_infra(&format!("{scheme}://127.0.0.1:{port}/v1"));
         let text = configuration(&directory.path().join("state"), port, &cloud.auth_url());
-        std::fs::write(directory.path().join("jeroboam.conf"), text).unwrap();
-        let mut rig = Self {
+        std::fs::write(directory.path().join("jeroboam.conf"), text + more).unwrap();
+        Self {
             cloud,
             directory,
             port,
+            environment: Vec::new(),
+            scheme,
+            client,
             child: None,
-        };
-        rig.start_service().await;
-        rig
+        }
     }
 
     /// Starts the service and waits until it answers.
@@ -88,14 +101,14 @@ impl Rig {
         let child = tokio::process::Command::new(PROGRAM)
             .args(["serve", "--config-file"])
             .arg(self.directory.path().join("jeroboam.conf"))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         self.child = Some(child);
-        let client = http();
         for _ in 0..1_000 {
-            if client.get(self.url("/healthcheck")).send().await.is_ok() {
+            if self.client.get(self.url("/healthcheck")).send().await.is_ok() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -116,11 +129,51 @@ impl Rig {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("{}://127.0.0.1:{}{path}", self.scheme, self.port)
+    }
+
+    /// Sends a signal to the service.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = self.child.as_ref().unwrap().id().unwrap();
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the end of the service.
+    pub async fn ended(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().unwrap();
+        tokio::time::timeout(Duration::from_secs(30), child.wait())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// Waits until the text of a file holds a part.
+    pub async fn wait_text(&self, file: &Path, part: &str) -> String {
+        for _ in 0..1_000 {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            if text.contains(part) {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{part} does not appear in {}", file.display());
     }
 
     /// The unmodified `openstack` client as a user of the demo project.
     pub async fn openstack(&self, user: &str, project: &str, arguments: &[&str]) -> Output {
+        self.openstack_with(user, project, arguments, None).await
+    }
+
+    /// The same, with authorities to check certificates against.
+    pub async fn openstack_with(
+        &self,
+        user: &str,
+        project: &str,
+        arguments: &[&str],
+        authorities: Option<&Path>,
+    ) -> Output {
+        let authorities = authorities.unwrap_or(Path::new("")).to_owned();
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let (auth_url, home) = (self.cloud.auth_url(), self.directory.path().to_owned());
         let (user, project) = (user.to_owned(), project.to_owned());
@@ -136,6 +189,7 @@ impl Rig {
                 .env("OS_PROJECT_NAME", project)
                 .env("OS_USER_DOMAIN_ID", "default")
                 .env("OS_PROJECT_DOMAIN_ID", "default")
+                .env("OS_CACERT", authorities)
                 .output()
                 .unwrap()
         })
