@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 /// A crate and what must never be below it.
 const FORBIDDEN: &[(&str, &[&str])] = &[
     ("jeroboam-types", &["tokio", "reqwest", "sea-orm"]),
+    ("jeroboam-metrics", &["tokio", "reqwest", "axum"]),
     ("jeroboam-plan", &["tokio", "reqwest", "sea-orm", "fastrand"]),
     ("jeroboam-driver", &["tokio", "reqwest", "sea-orm"]),
     (

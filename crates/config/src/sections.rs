@@ -51,7 +51,7 @@ fn positive<T: PartialOrd + Default>(value: &T) -> Result<(), String> {
     }
 }
 
-fn octal(text: &String) -> Result<(), String> {
+fn octal(text: &str) -> Result<(), String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 => Ok(()),
         _ => Err("an octal mode from 0 to 0777".to_owned()),
@@ -149,7 +149,7 @@ sections! {
         /// Our own: path of a Unix socket to listen on too. It speaks plain HTTP.
         unix_socket: Option<PathBuf> = Unset;
         /// Our own: mode of that socket, in octal.
-        unix_socket_mode: String = Text("0660"), octal;
+        unix_socket_mode: String = Text("0660"), |mode| octal(mode);
         /// Threads that answer requests; as many as there are processors when unset.
         workers: Option<u32> = Unset;
         /// Most items in one answer to a list request.

@@ -112,7 +112,7 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
     };
     let router = jeroboam_api::router_with(app, metrics.clone());
     stop_on_signals(shutdown.clone(), manager.clone())?;
-    let renewing = renew_on_signal(log, tls, shutdown.clone())?;
+    let renewing = renew_on_signal(log, tls, metrics.clone(), shutdown.clone())?;
     for listener in &listeners {
         info!(address = %listener, "ready");
     }
@@ -152,12 +152,16 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
 fn renew_on_signal(
     log: LogFile,
     tls: Option<Arc<Tls>>,
+    metrics: Metrics,
     shutdown: CancellationToken,
 ) -> anyhow::Result<impl Future<Output = ()>> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
     Ok(async move {
         let mut look = tokio::time::interval(TLS_LOOK);
         loop {
+            if let Some(end) = tls.as_deref().and_then(Tls::not_after) {
+                metrics.http().shows_certificate(end);
+            }
             let renewed = tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = look.tick() => tls.as_deref().map_or(Ok(false), Tls::reload_if_changed),

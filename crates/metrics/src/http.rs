@@ -32,6 +32,7 @@ pub struct Http {
     durations: Family<Route, Histogram>,
     in_flight: Gauge,
     connections: Gauge,
+    certificate_end: Gauge,
     hits: Counter,
     misses: Counter,
     refusals: Counter,
@@ -64,6 +65,7 @@ impl Http {
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
+            certificate_end: Gauge::default(),
             hits: lookup("hit"),
             misses: lookup("miss"),
             refusals: lookup("refused"),
@@ -87,6 +89,11 @@ impl Http {
             "jeroboam_http_connections",
             "Connections of clients",
             new.connections.clone(),
+        );
+        registry.register(
+            "jeroboam_tls_certificate_not_after_timestamp_seconds",
+            "When the API's own certificate ends; 0 without one",
+            new.certificate_end.clone(),
         );
         registry.register(
             "jeroboam_token_lookups",
@@ -118,6 +125,11 @@ impl Http {
         self.durations
             .get_or_create(&route)
             .observe(elapsed.as_secs_f64());
+    }
+
+    /// The API shows a certificate that ends then, in seconds since 1970.
+    pub fn shows_certificate(&self, not_after: i64) {
+        self.certificate_end.set(not_after);
     }
 
     /// A token was looked for.

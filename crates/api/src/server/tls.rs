@@ -55,11 +55,16 @@ pub struct Tls {
 }
 
 #[derive(Clone)]
-struct Acceptor(TlsAcceptor);
+struct Acceptor {
+    tls: TlsAcceptor,
+    not_after: Option<i64>,
+}
 
 impl std::fmt::Debug for Acceptor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Acceptor")
+        f.debug_struct("Acceptor")
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
     }
 }
 
@@ -106,9 +111,15 @@ impl Tls {
         self.reload().map(|()| true)
     }
 
+    /// When the certificate that is shown now ends, in seconds since 1970.
+    pub fn not_after(&self) -> Option<i64> {
+        let acceptor = self.acceptor.read().unwrap_or_else(PoisonError::into_inner);
+        acceptor.not_after
+    }
+
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         let acceptor = self.acceptor.read().unwrap_or_else(PoisonError::into_inner);
-        acceptor.0.clone()
+        acceptor.tls.clone()
     }
 }
 
@@ -133,6 +144,7 @@ fn read(certificate: &Path, key: &Path, lowest: LowestTls) -> Result<Acceptor, T
     if chain.is_empty() {
         return Err(empty(certificate, "certificate"));
     }
+    let not_after = end_of_first(&pem);
     let pem = fs::read(key).map_err(unreadable(key))?;
     let own_key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| empty(key, "private key"))?;
     let versions: &[&'static SupportedProtocolVersion] = match lowest {
@@ -145,5 +157,17 @@ fn read(certificate: &Path, key: &Path, lowest: LowestTls) -> Result<Acceptor, T
         .with_no_client_auth()
         .with_single_cert(chain, own_key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Acceptor(TlsAcceptor::from(Arc::new(config))))
+    Ok(Acceptor {
+        tls: TlsAcceptor::from(Arc::new(config)),
+        not_after,
+    })
+}
+
+/// When the first certificate of a chain ends.
+fn end_of_first(pem: &[u8]) -> Option<i64> {
+    const END: &str = "-----END CERTIFICATE-----";
+    let text = std::str::from_utf8(pem).ok()?;
+    let begin = text.find("-----BEGIN CERTIFICATE-----")?;
+    let end = begin + text[begin..].find(END)? + END.len();
+    jeroboam_pki::not_after(&text[begin..end]).ok()
 }

@@ -60,8 +60,9 @@ async fn the_openstack_client_speaks_tls_with_an_own_authority_and_the_certifica
     let directory = tempfile::tempdir().unwrap();
     let first = authority();
     let (certificate, key) = write_certificate(&first, directory.path());
+    let metrics = free_port();
     let more = format!(
-        "[api]\nenabled_ssl = true\nssl_cert_file = {}\nssl_key_file = {}\n",
+        "[metrics]\nlisten = 127.0.0.1:{metrics}\n[api]\nenabled_ssl = true\nssl_cert_file = {}\nssl_key_file = {}\n",
         certificate.display(),
         key.display()
     );
@@ -91,6 +92,19 @@ async fn the_openstack_client_speaks_tls_with_an_own_authority_and_the_certifica
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{errors}");
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "[]");
+
+    let scrape = http()
+        .get(format!("http://127.0.0.1:{metrics}/metrics"))
+        .send()
+        .await
+        .unwrap();
+    let text = scrape.text().await.unwrap();
+    let name = "jeroboam_tls_certificate_not_after_timestamp_seconds ";
+    let end = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    assert_eq!(
+        end.parse::<i64>().unwrap(),
+        jeroboam_pki::not_after(&std::fs::read_to_string(&certificate).unwrap()).unwrap()
+    );
 
     // A key that does not fit is refused, and the old certificate serves on.
     let second = authority();
