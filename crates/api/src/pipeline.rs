@@ -108,7 +108,7 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> R
 
 /// python-magnumclient up to 5.0.0 hands any `Retry-After` to an exception that takes none, and shows its `TypeError`
 /// instead of our text. Over a session it sends no agent of its own, so that urllib3's stands there or none.
-/// See `docs/adr/0006-retry-after.md`.
+/// See `docs/adr/0007-retry-after.md`.
 fn dies_of_retry_after(headers: &HeaderMap) -> bool {
     let agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
     agent.is_none_or(|agent| {
