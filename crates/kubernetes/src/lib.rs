@@ -17,6 +17,9 @@ mod security;
 mod userdata;
 mod version;
 
+#[cfg(test)]
+mod programs;
+
 use async_trait::async_trait;
 use jeroboam_driver::{
     Access, Ask, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,

@@ -266,4 +266,4 @@ fn refuse_unsupported(ask: &Ask) -> Result<(), Invalid> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -56,7 +56,7 @@ impl TestNode {
             // Every manager of a test listens on the same port.
             "join_port": address.port(),
             "tls_directory": path,
-            "socket_server": path.join("docker.sock"),
+            "docker_socket": path.join("docker.sock"),
             "metadata_service": null,
             "console": "/dev/null",
             "docker": {},

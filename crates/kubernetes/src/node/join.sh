@@ -1,8 +1,9 @@
-# Makes this machine a node of its cluster: it starts the cluster, or joins it. It never gives up, and the console
-# tells what it waits for. A node that is one stays as it is.
+# join.sh [ROOT]: makes this machine a node of its cluster: it starts the cluster, or joins it. It never gives up, and
+# the console tells what it waits for.
 set -u
-. /etc/jeroboam/node.env
-log=/var/log/jeroboam-kubeadm.log
+root=${1:-}
+. "$root/etc/jeroboam/node.env"
+log=$root/var/log/jeroboam-kubeadm.log
 umask 077
 
 say() {
@@ -13,7 +14,7 @@ say() {
 # answers ADDRESS: true when a control plane of this cluster serves there.
 answers() {
     curl -s -o /dev/null -f --connect-timeout 2 --max-time 5 --noproxy '*' \
-        --cacert /etc/jeroboam/ca.crt "https://$1/readyz"
+        --cacert "$root/etc/jeroboam/ca.crt" "https://$1/readyz"
 }
 
 # wait_for ADDRESS SECONDS
@@ -34,9 +35,9 @@ cluster_lives() {
 }
 
 attempt() {
-    if [ -d /etc/jeroboam/pki ]; then
-        mkdir -p /etc/kubernetes/pki
-        cp -a /etc/jeroboam/pki/. /etc/kubernetes/pki/
+    if [ -d "$root/etc/jeroboam/pki" ]; then
+        mkdir -p "$root/etc/kubernetes/pki"
+        cp -a "$root/etc/jeroboam/pki/." "$root/etc/kubernetes/pki/"
     fi
     if [ "$ROLE" = first ] && ! cluster_lives; then
         say "starting the cluster"
@@ -54,12 +55,13 @@ command -v kubeadm >/dev/null || {
 present=$(kubeadm version -o short)
 [ "$present" = "$VERSION" ] || say "the image has kubeadm $present, and $VERSION is asked for"
 
-mkdir -p /var/lib/jeroboam
+mkdir -p "$root/var/lib/jeroboam"
 # etcd takes one new member at a time.
 [ -z "$PREVIOUS_MASTER" ] || {
     say "waiting for the master before this one"
     wait_for "$PREVIOUS_MASTER" 600
 }
+[ "$ROLE" = first ] || say "joining the cluster as soon as it answers"
 told=
 until attempt; do
     cause=$(grep -v '^\[\|^To see the stack\|^$' "$log" | tail -n 1 | cut -c 1-200)
@@ -68,5 +70,5 @@ until attempt; do
     kubeadm reset -f >>"$log" 2>&1
     sleep 2
 done
-touch /var/lib/jeroboam/member
+touch "$root/var/lib/jeroboam/member"
 say "$HOST_NAME is a node of the cluster"

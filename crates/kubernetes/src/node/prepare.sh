@@ -1,6 +1,7 @@
-# Volumes and the pod network, in every boot before the kubelet starts. May run as often as it likes.
+# prepare.sh [ROOT]: volumes and the pod network, in every boot before the kubelet starts. May run as often as it likes.
 set -u
-. /etc/jeroboam/node.env
+root=${1:-}
+. "$root/etc/jeroboam/node.env"
 
 say() {
     echo "jeroboam: $1"
@@ -29,6 +30,8 @@ mount_volume() {
         new=/run/jeroboam-volume
         mkdir -p "$new"
         mkfs.ext4 -q "$1" && mount -t ext4 -o noatime "$1" "$new" || fail "$1 cannot be used"
+        # etcd wants an empty directory.
+        rmdir "$new/lost+found" 2>/dev/null
         # A half copied volume must not look like a good one.
         if ! cp -a "$2/." "$new/"; then
             umount "$new"
@@ -52,12 +55,12 @@ systemctl start --no-block containerd.service
 for module in overlay br_netfilter; do
     modprobe "$module" 2>/dev/null || :
 done
-echo 1 >/proc/sys/net/ipv4/ip_forward || fail "packets cannot be forwarded"
-echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables || say "br_netfilter is missing"
+echo 1 >"$root/proc/sys/net/ipv4/ip_forward" || fail "packets cannot be forwarded"
+echo 1 >"$root/proc/sys/net/bridge/bridge-nf-call-iptables" || say "br_netfilter is missing"
 
 interface=$(ip -o -4 address show to "$NODE_ADDRESS" | awk '{print $2; exit}')
 [ -n "$interface" ] || fail "no interface has $NODE_ADDRESS yet"
-mtu=$(cat "/sys/class/net/$interface/mtu")
+mtu=$(cat "$root/sys/class/net/$interface/mtu")
 
 # Ranges follow from addresses, so every node knows the way to the pods of each address of the subnet.
 octets() {
@@ -104,8 +107,8 @@ iptables -w -A JEROBOAM-PODS -j ACCEPT
 rule filter FORWARD -d "$PODS" -j ACCEPT
 rule filter FORWARD -s "$PODS" -j JEROBOAM-PODS
 
-mkdir -p /etc/cni/net.d
-cat >/etc/cni/net.d/10-jeroboam.conflist.new <<C
+mkdir -p "$root/etc/cni/net.d"
+cat >"$root/etc/cni/net.d/10-jeroboam.conflist.new" <<C
 {
   "cniVersion": "0.4.0",
   "name": "pods",
@@ -118,5 +121,5 @@ cat >/etc/cni/net.d/10-jeroboam.conflist.new <<C
   ]
 }
 C
-mv /etc/cni/net.d/10-jeroboam.conflist.new /etc/cni/net.d/10-jeroboam.conflist
+mv "$root/etc/cni/net.d/10-jeroboam.conflist.new" "$root/etc/cni/net.d/10-jeroboam.conflist"
 say "volumes and pod network are ready"

@@ -132,7 +132,7 @@ pub(crate) fn api_port(port: Option<i32>) -> Result<u16, Invalid> {
 pub(crate) fn arguments(text: &str) -> Result<Vec<(String, String)>, String> {
     text.split_whitespace()
         .map(|word| {
-            let plain = word.strip_prefix("--").unwrap_or(word);
+            let plain = word.strip_prefix("--").unwrap_or_default();
             let (name, value) = plain.split_once('=').unwrap_or((plain, "true"));
             let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
                 && name

@@ -1,0 +1,204 @@
+//! Tests of what runs on nodes: the real scripts, among programs that note how they are called.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// A machine: a root directory, and a directory of programs.
+struct Machine {
+    directory: TempDir,
+}
+
+impl Machine {
+    /// With settings over those of a first master that is alone.
+    fn new(settings: &[(&str, &str)]) -> Self {
+        let machine = Self {
+            directory: tempfile::tempdir().unwrap(),
+        };
+        let mut text = String::new();
+        for (name, value) in [
+            ("ROLE", "first"),
+            ("VERSION", "v1.31.2"),
+            ("HOST_NAME", "demo-0"),
+            ("NODE_ADDRESS", "10.0.0.5"),
+            ("NODES", "10.0.0.0/28"),
+            ("PODS", "10.100.0.0/16"),
+            ("POD_PREFIX_LEN", "24"),
+            ("POD_RANGE", "10.100.5.0/24"),
+            ("OTHER_MASTERS", ""),
+            ("PREVIOUS_MASTER", ""),
+            ("INIT_ARGUMENTS", ""),
+            ("CONTAINERD_VOLUME", ""),
+            ("ETCD_VOLUME", ""),
+        ]
+        .iter()
+        .chain(settings)
+        {
+            text.push_str(&format!("{name}='{value}'\n"));
+        }
+        machine.write("root/etc/jeroboam/node.env", &text);
+        machine.write("root/etc/jeroboam/pki/ca.key", "key");
+        machine.write("root/sys/class/net/ens3/mtu", "1442\n");
+        for file in ["ipv4/ip_forward", "bridge/bridge-nf-call-iptables"] {
+            machine.write(&format!("root/proc/sys/net/{file}"), "0");
+        }
+        machine.write("root/var/log/x", "");
+        machine.program("kubeadm", "[ \"$1\" != version ] || echo v1.31.2");
+        machine.program("curl", "exit 7");
+        machine.program("iptables", "case $* in *-C*) exit 1 ;; esac");
+        machine.program(
+            "ip",
+            "case $* in -batch*) cat >>\"$CALLS\" ;; *) echo '2: ens3    inet 10.0.0.5/28' ;; esac",
+        );
+        for name in ["systemctl", "modprobe", "sleep"] {
+            machine.program(name, ":");
+        }
+        machine
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// A program that notes its arguments and then does something.
+    fn program(&self, name: &str, what: &str) {
+        let path = format!("bin/{name}");
+        self.write(
+            &path,
+            &format!("#!/bin/sh\necho \"{name} $*\" >>\"$CALLS\"\n{what}\n"),
+        );
+        fs::set_permissions(self.path(&path), Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn run(&self, script: &str) -> Output {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/node")
+            .join(script);
+        let search = format!("{}:/usr/bin:/bin", self.path("bin").display());
+        let mut command = Command::new("/bin/sh");
+        command.arg(script).arg(self.path("root"));
+        command.env("PATH", search).env("CALLS", self.path("calls"));
+        command.output().unwrap()
+    }
+
+    /// Calls of a program, in order.
+    fn calls(&self, program: &str) -> Vec<String> {
+        let all = self.read("calls");
+        all.lines()
+            .filter(|line| line.split(' ').next() == Some(program))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+#[test]
+fn the_first_master_starts_the_cluster_with_the_services_authorities() {
+    let machine = Machine::new(&[("INIT_ARGUMENTS", "--skip-phases=addon/coredns")]);
+    let output = machine.run("join.sh");
+    assert!(output.status.success(), "{output:?}");
+    let calls = machine.calls("kubeadm");
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert_eq!(
+        calls[1],
+        "kubeadm init --config /etc/jeroboam/init.yaml --ignore-preflight-errors=ImagePull --skip-phases=addon/coredns"
+    );
+    assert_eq!(machine.read("root/etc/kubernetes/pki/ca.key"), "key");
+    assert!(machine.path("root/var/lib/jeroboam/member").exists());
+}
+
+#[test]
+fn a_first_master_that_is_made_again_joins_the_cluster_that_lives() {
+    let machine = Machine::new(&[("OTHER_MASTERS", "10.0.0.6:6443 10.0.0.7:6443")]);
+    machine.program("curl", "case $* in *10.0.0.7*) exit 0 ;; *) exit 7 ;; esac");
+    assert!(machine.run("join.sh").status.success());
+    let calls = machine.calls("kubeadm");
+    assert!(calls[1].starts_with("kubeadm join "), "{calls:?}");
+    assert!(!calls.iter().any(|call| call.contains(" init ")), "{calls:?}");
+}
+
+#[test]
+fn a_node_tries_until_it_is_one_and_says_why_it_is_not() {
+    let machine = Machine::new(&[("ROLE", "worker")]);
+    machine.program(
+        "kubeadm",
+        "case $1 in version) echo v1.31.2 ;; join) [ -e \"$CALLS.second\" ] || { touch \"$CALLS.second\"; \
+         echo 'error: the API is not there'; exit 1; } ;; esac",
+    );
+    let output = machine.run("join.sh");
+    assert!(output.status.success(), "{output:?}");
+    let verbs: Vec<String> = machine
+        .calls("kubeadm")
+        .iter()
+        .filter_map(|call| call.split(' ').nth(1).map(str::to_owned))
+        .collect();
+    assert_eq!(verbs, ["version", "join", "reset", "join"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.contains("not a node yet: error: the API is not there"),
+        "{said}"
+    );
+    assert!(said.contains("demo-0 is a node of the cluster"), "{said}");
+}
+
+#[test]
+fn a_later_master_waits_for_the_one_before() {
+    let machine = Machine::new(&[("ROLE", "master"), ("PREVIOUS_MASTER", "10.0.0.4:6443")]);
+    machine.program("curl", "[ -e \"$CALLS.up\" ] || { touch \"$CALLS.up\"; exit 7; }");
+    assert!(machine.run("join.sh").status.success());
+    assert_eq!(machine.calls("curl").len(), 2);
+    assert!(machine.calls("curl")[0].ends_with("https://10.0.0.4:6443/readyz"));
+    assert!(machine.calls("kubeadm")[1].starts_with("kubeadm join "));
+}
+
+#[test]
+fn every_node_knows_the_way_to_the_pods_of_every_address() {
+    let machine = Machine::new(&[]);
+    for _ in 0..2 {
+        let output = machine.run("prepare.sh");
+        assert!(output.status.success(), "{output:?}");
+    }
+    let calls = machine.read("calls");
+    assert!(
+        calls.contains("route replace 10.100.14.0/24 via 10.0.0.14 dev ens3 onlink"),
+        "{calls}"
+    );
+    assert!(
+        !calls.contains("10.100.15.0/24") && !calls.contains("via 10.0.0.5 "),
+        "{calls}"
+    );
+    let network: serde_json::Value =
+        serde_json::from_str(&machine.read("root/etc/cni/net.d/10-jeroboam.conflist")).unwrap();
+    let bridge = &network["plugins"][0];
+    assert_eq!(bridge["mtu"], 1442);
+    assert_eq!(bridge["ipam"]["ranges"][0][0]["subnet"], "10.100.5.0/24");
+    assert_eq!(machine.read("root/proc/sys/net/ipv4/ip_forward"), "1\n");
+    // Pods cannot read the node's keys.
+    let rules = machine.calls("iptables");
+    let refuse = "iptables -w -A JEROBOAM-PODS -d 169.254.169.254 -j DROP";
+    let accept = "iptables -w -A JEROBOAM-PODS -j ACCEPT";
+    let place = |rule: &str| rules.iter().position(|call| call == rule).unwrap();
+    assert!(place(refuse) < place(accept), "{rules:?}");
+}
+
+#[test]
+fn nothing_starts_before_the_network_is_there() {
+    let machine = Machine::new(&[]);
+    machine.program("ip", ":");
+    let output = machine.run("prepare.sh");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("no interface has 10.0.0.5 yet"), "{said}");
+}
