@@ -28,6 +28,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         &["jeroboam-engine", "jeroboam-swarm", "jeroboam-kubernetes"],
     ),
     ("jeroboam-cloud", &["jeroboam-store", "sea-orm", "axum"]),
+    ("jeroboam-policy", &["tokio", "reqwest", "sea-orm", "fastrand"]),
     ("jeroboam-pki", &["tokio", "reqwest", "rsa"]),
     (
         "jeroboam-simnodes",

@@ -9,8 +9,12 @@ use anyhow::{Context, Result, bail};
 
 use crate::run;
 
-/// The unmodified clients that the tests drive, exactly these versions.
-const CLIENTS: &[&str] = &["python-openstackclient==10.5.0", "python-magnumclient==5.0.0"];
+/// The unmodified clients that the tests drive, and what they compare with, exactly these versions.
+const CLIENTS: &[&str] = &[
+    "python-openstackclient==10.5.0",
+    "python-magnumclient==5.0.0",
+    "oslo.policy==6.0.1",
+];
 
 /// What plays against the OpenAPI document; apart from the clients, with which it shares libraries of other versions.
 const FUZZERS: &[&str] = &["schemathesis==4.32.5"];
