@@ -52,6 +52,19 @@ impl SortKey {
         }
     }
 
+    /// Every column of the table.
+    pub fn all(table: Table) -> Vec<Self> {
+        fn columns<E: EntityTrait>() -> Vec<SortKey> {
+            E::Column::iter().map(|column| SortKey(column.as_str())).collect()
+        }
+        match table {
+            Table::Clusters => columns::<cluster::Entity>(),
+            Table::Templates => columns::<template::Entity>(),
+            Table::NodeGroups => columns::<nodegroup::Entity>(),
+            Table::Quotas => columns::<quota::Entity>(),
+        }
+    }
+
     /// Name of the column.
     pub fn as_str(self) -> &'static str {
         self.0

@@ -74,8 +74,8 @@ impl Doc {
     }
 
     /// A list in pages.
-    fn lists(tag: &'static str, summary: &'static str, schema: &'static str) -> Self {
-        Self::reads(tag, summary, schema).with(&["limit", "marker", "sort_key", "sort_dir"])
+    fn lists(tag: &'static str, summary: &'static str, schema: &'static str, sort_key: &'static str) -> Self {
+        Self::reads(tag, summary, schema).with(&["limit", "marker", sort_key, "sort_dir"])
     }
 
     /// A single resource that has an entity tag.
@@ -150,11 +150,11 @@ pub(super) fn describe(operation: Operation) -> Doc {
     use Operation as O;
     match operation {
         O::ListVersions | O::ShowVersion | O::ShowOpenapi | O::CheckHealth => describe_open(operation),
-        O::ListClusters => Doc::lists("clusters", "Lists clusters", "ClusterList")
+        O::ListClusters => Doc::lists("clusters", "Lists clusters", "ClusterList", "cluster.sort_key")
             .with(&["name", "status", "project_id"])
             .notes("Administrators see those of all projects."),
         O::ListClustersInDetail => {
-            Doc::lists("clusters", "Lists clusters with all their fields", "ClusterDetailList")
+            Doc::lists("clusters", "Lists clusters with all their fields", "ClusterDetailList", "cluster.sort_key")
                 .with(&["name", "status", "project_id"])
                 .notes("Administrators see those of all projects.")
         }
@@ -172,7 +172,7 @@ pub(super) fn describe(operation: Operation) -> Doc {
         O::ShowClusterSteps => Doc::reads("clusters", "Shows what was made of a cluster so far", "Steps")
             .refuses(&[409])
             .notes("An addition to Magnum."),
-        O::ListNodegroups => Doc::lists("nodegroups", "Lists the node groups of a cluster", "NodegroupList")
+        O::ListNodegroups => Doc::lists("nodegroups", "Lists the node groups of a cluster", "NodegroupList", "nodegroup.sort_key")
             .with(&["role"])
             .refuses(&[409])
             .since(9),
@@ -180,7 +180,7 @@ pub(super) fn describe(operation: Operation) -> Doc {
             .refuses(&[409])
             .since(9),
         O::ListClustertemplates | O::ListClustertemplatesInDetail => {
-            Doc::lists("clustertemplates", "Lists cluster templates", "ClustertemplateList")
+            Doc::lists("clustertemplates", "Lists cluster templates", "ClustertemplateList", "clustertemplate.sort_key")
                 .with(&["name", "project_id"])
                 .notes("Those of the project, and public ones that are not hidden. Both lists have the same items.")
         }
@@ -213,7 +213,7 @@ pub(super) fn describe(operation: Operation) -> Doc {
             .refuses(&[409])
             .notes("An unknown cluster is 400."),
         O::ListQuotas => Doc::reads("quotas", "Lists quotas", "QuotaList")
-            .with(&["limit", "row_marker", "sort_key", "sort_dir", "all_tenants"])
+            .with(&["limit", "quota.marker", "quota.sort_key", "sort_dir", "all_tenants"])
             .notes("For administrators."),
         O::CreateQuota => {
             let doc = Doc::creates("quotas", "Sets the quota of a project", "NewQuota");

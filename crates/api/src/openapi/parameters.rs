@@ -1,10 +1,13 @@
 //! Parameters: of paths, queries and headers.
 
+use jeroboam_store::{SortKey, Table};
 use jeroboam_types::Status;
 use serde_json::{Map, Value, json};
 
 use super::describe::Doc;
 use crate::microversion::MAXIMUM;
+
+const SORT_KEY: &str = "A column of the table; `id` without it. Ties are broken by `id`.";
 
 /// Parameters of a path's variables.
 pub(super) fn of_path(path: &str) -> Value {
@@ -40,6 +43,12 @@ pub(super) fn of(doc: &Doc) -> Value {
     Value::Array(names.into_iter().map(reference).collect())
 }
 
+/// One of the columns of a table.
+fn columns(table: Table) -> Value {
+    let columns = SortKey::all(table).into_iter().map(SortKey::as_str);
+    json!({"enum": columns.collect::<Vec<_>>()})
+}
+
 /// Parameters that operations share, by their names.
 pub(super) fn shared() -> Map<String, Value> {
     let statuses: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
@@ -57,15 +66,14 @@ pub(super) fn shared() -> Map<String, Value> {
             "UUID of the last item of the page before.",
         ),
         (
-            "row_marker",
+            "quota.marker",
             json!({"type": "integer"}),
             "Row id of the last item of the page before.",
         ),
-        (
-            "sort_key",
-            text(),
-            "A column of the table; `id` without it. Ties are broken by `id`.",
-        ),
+        ("cluster.sort_key", columns(Table::Clusters), SORT_KEY),
+        ("clustertemplate.sort_key", columns(Table::Templates), SORT_KEY),
+        ("nodegroup.sort_key", columns(Table::NodeGroups), SORT_KEY),
+        ("quota.sort_key", columns(Table::Quotas), SORT_KEY),
         ("sort_dir", json!({"enum": ["asc", "desc"]}), "`asc` without it."),
         ("name", text(), "Addition: only items of exactly this name."),
         (
@@ -120,8 +128,8 @@ pub(super) fn shared() -> Map<String, Value> {
     ];
     let place = |place: &'static str| {
         move |(name, schema, text): (&str, Value, &str)| {
-            // In the query it has the same name whatever it marks.
-            let wire = if name == "row_marker" { "marker" } else { name };
+            // What stands before the dot tells apart parameters that a query calls the same.
+            let wire = name.rsplit('.').next();
             let parameter = json!({"name": wire, "in": place, "description": text, "schema": schema});
             (name.to_owned(), parameter)
         }
