@@ -63,7 +63,9 @@ impl<M: Copy + Display> Paging<M> {
                 ));
             }
         };
-        let sort_key = query.find("sort_key").unwrap_or("id").to_owned();
+        // Magnum takes an empty key for none.
+        let sort_key = query.find("sort_key").filter(|key| !key.is_empty());
+        let sort_key = sort_key.unwrap_or("id").to_owned();
         Ok(Self {
             limit,
             marker,

@@ -6,7 +6,10 @@ use uuid::Uuid;
 use crate::error::{ApiError, ApiResult};
 use crate::path::percent_decoded;
 
-/// The arguments, the last of equal names.
+/// Most arguments of one request; no route knows more than ten.
+const MAX_ARGUMENTS: usize = 50;
+
+/// The arguments, each once.
 #[derive(Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
@@ -14,13 +17,24 @@ impl Query {
     /// Reads a raw query string.
     ///
     /// # Errors
-    /// 400 for arguments that are no text.
+    /// 400 for arguments that are no text, and for one that is given twice.
     pub(crate) fn parse(raw: &str) -> ApiResult<Self> {
-        let mut arguments = Vec::new();
+        let mut arguments: Vec<(String, String)> = Vec::new();
         for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+            if arguments.len() == MAX_ARGUMENTS {
+                return Err(ApiError::bad_request("The query string has too many arguments."));
+            }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (percent_decoded(name, true), percent_decoded(value, true)) {
-                (Some(name), Some(value)) if !value.contains('\0') => arguments.push((name, value)),
+                (Some(name), Some(value)) if !value.contains('\0') => {
+                    if arguments.iter().any(|(known, _)| *known == name) {
+                        let shown: String = name.chars().take(200).collect();
+                        return Err(ApiError::bad_request(format!(
+                            "The argument \"{shown}\" is given more than once."
+                        )));
+                    }
+                    arguments.push((name, value));
+                }
                 _ => return Err(ApiError::bad_request("The query string is not valid text.")),
             }
         }
@@ -45,7 +59,6 @@ impl Query {
     pub(crate) fn find(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
-            .rev()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
     }

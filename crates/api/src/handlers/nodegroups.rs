@@ -17,7 +17,8 @@ use crate::wire::nodegroup::{render, render_item};
 pub(crate) async fn list(cx: &Context, cluster: &str) -> ApiResult<Response> {
     let [limit, marker, sort_key, sort_dir] = ARGUMENTS;
     cx.query.only(&[limit, marker, sort_key, sort_dir, "role"])?;
-    let role = cx.query.find("role");
+    // Magnum takes an empty role for all of them.
+    let role = cx.query.find("role").filter(|role| !role.is_empty());
     let paging = Paging::parse(&cx.query, cx.config().api.max_limit)?;
     let key = SortKey::parse(Table::NodeGroups, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
     let row = find_cluster(cx, Action::NodeGroupList, cluster).await?;

@@ -78,6 +78,8 @@ async fn every_cluster_begins_with_two_groups() {
         assert_eq!(group["image_id"], "debian-12-docker");
         assert_eq!(group["status"], "CREATE_IN_PROGRESS");
     }
+    let all = rig.get(&token, &format!("{path}?role=")).await.expect(200);
+    assert_eq!(all["nodegroups"].as_array().unwrap().len(), 2);
     let workers = rig.get(&token, &format!("{path}?role=worker")).await.expect(200);
     assert_eq!(workers, json!({"nodegroups": [groups[1]]}));
 

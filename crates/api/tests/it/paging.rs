@@ -17,6 +17,7 @@ async fn following_next_gives_every_row_once_in_order() {
         ("limit=1&sort_key=name", ["a", "a", "b", "c", "d"]),
         ("limit=5&sort_key=name&sort_dir=desc", ["d", "c", "b", "a", "a"]),
         ("sort_key=name", ["a", "a", "b", "c", "d"]),
+        ("sort_key=", ["b", "a", "d", "a", "c"]),
         ("limit=99999&sort_key=name", ["a", "a", "b", "c", "d"]),
     ] {
         let mut names = Vec::new();
@@ -60,7 +61,9 @@ async fn max_limit_bounds_every_page() {
 async fn wrong_arguments_are_refused() {
     let rig = Rig::start().await;
     let token = rig.token("demo", "demo").await;
+    let many: String = (0..60).map(|index| format!("a{index}=&")).collect();
     for (arguments, status) in [
+        (many.as_str(), 400),
         ("limit=0", 400),
         ("limit=-1", 400),
         ("limit=x", 400),
@@ -70,6 +73,7 @@ async fn wrong_arguments_are_refused() {
         ("sort_key=node_count", 400),
         ("sort_key=id;drop", 400),
         ("sort_dir=up", 400),
+        ("limit=1&limit=1", 400),
     ] {
         for collection in ["clusters", "clusters/detail", "clustertemplates"] {
             rig.get(&token, &format!("/v1/{collection}?{arguments}"))
