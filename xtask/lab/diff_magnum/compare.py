@@ -12,16 +12,15 @@ WORDS = {"title", "detail", "description", "message"}
 
 def differences(magnum, jeroboam):
     """Lines such as `status 400 / 409` or `body.labels: object / null`."""
-    found = []
     if magnum.status != jeroboam.status:
-        found.append(f"status {magnum.status} / {jeroboam.status}")
+        # Answers of a different kind have nothing else in common.
+        return [f"status {magnum.status or 'none'} / {jeroboam.status or 'none'}"]
+    found = []
     for name in sorted({*magnum.headers, *jeroboam.headers}):
         left, right = magnum.headers.get(name), jeroboam.headers.get(name)
         if left != right:
             found.append(f"header {name}: {left or 'absent'} / {right or 'absent'}")
-    # Bodies of answers of a different kind have nothing in common.
-    if magnum.status == jeroboam.status:
-        _values("body", "", magnum.body, jeroboam.body, found)
+    _values("body", "", magnum.body, jeroboam.body, found)
     return list(dict.fromkeys(found))
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from .cases import TEMPLATE
+from .cases import PATCHED, TEMPLATE
 from .sides import Case
 
 # How long an operation may take, in seconds: Magnum looks at its clusters every ten.
@@ -47,7 +47,7 @@ def prepare(ask, wait):
     ask(Case("sequence template", "POST", "/v1/clustertemplates", save="template",
              body=TEMPLATE | {"name": "sequence", "labels": {"kube_tag": "v1.31.1", "own": "1"}}))
     ask(Case("sequence other template", "POST", "/v1/clustertemplates", save="patched",
-             body=TEMPLATE | {"name": "patched"}))
+             body=PATCHED))
     left, right = ask(Case(
         "sequence cluster", "POST", "/v1/clusters", save="cluster",
         body={"name": "sequence", "cluster_template_id": "{template}", "node_count": 1, "master_count": 1,

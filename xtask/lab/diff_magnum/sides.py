@@ -21,6 +21,8 @@ HEADERS = (
 )
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# Names that a service makes up, such as pi-21-template.
+MADE_UP = re.compile(r"\b[a-z]+-\d+-(template|cluster)\b")
 NODASH = re.compile(r"\b[0-9a-f]{32}\b")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----[^-]+-----END [A-Z ]+-----(\\n)?")
@@ -42,6 +44,8 @@ class Case:
     save: str | None = None
     # Deletes what the request made, so that it cannot be seen in later answers.
     undo: str | None = None
+    # Makes the object of this name anew if the request changed it: its collection and body.
+    renew: tuple[str, str, object] | None = None
 
 
 @dataclass
@@ -64,21 +68,28 @@ class Side:
 
     def call(self, case):
         """Sends the request; the answer is reduced to what can be compared."""
-        response = self.send(case)
+        try:
+            response = self.send(case)
+        except requests.ConnectionError:
+            # The service gave the connection up without an answer.
+            return Answer(0, {}, None)
         made = _id_of(response)
         if case.save and made:
             self.names[case.save] = made
-        undone = None
         if case.undo and made and response.status_code < 300:
-            undone = f"{case.undo}/{made}"
-            self.send(Case("undo", "DELETE", undone))
+            self.send(Case("undo", "DELETE", f"{case.undo}/{made}", who=case.who))
         own = {made: "<new>"} if made and not case.save else {}
-        answer = Answer(
+        if case.renew and response.status_code < 300:
+            self.renew(*case.renew)
+        return Answer(
             response.status_code,
             {name: self.normal(response.headers[name], own) for name in HEADERS if name in response.headers},
             self.normal_body(response, own),
         )
-        return answer
+
+    def renew(self, name, path, body):
+        self.send(Case("undo", "DELETE", f"{path}/{{{name}}}"))
+        self.names[name] = self.send(Case("renew", "POST", path, body=body)).json()["uuid"]
 
     def send(self, case):
         headers = {"Accept": "application/json", "User-Agent": "diff-magnum"}
@@ -114,6 +125,7 @@ class Side:
         text = text.replace(self.base, "<base>").replace(self.base.removeprefix("http://"), "<host>")
         text = re.sub(r"\breq-" + UUID.pattern, "<request>", text)
         text = TIME.sub("<time>", UUID.sub("<uuid>", text))
+        text = MADE_UP.sub(r"<made up>-\1", text)
         return NODASH.sub("<id>", PEM.sub(r"<\1>", text))
 
     def normal_body(self, response, own):
