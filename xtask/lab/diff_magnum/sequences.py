@@ -32,7 +32,9 @@ def no_clusters(side):
     """Waits until clusters that cases made and deleted are gone."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        clusters = side.send(Case("wait", "GET", "/v1/clusters")).json()["clusters"]
+        response = side.send(Case("wait", "GET", "/v1/clusters"))
+        # Under load Magnum runs out of connections to its database now and then.
+        clusters = response.json()["clusters"] if response.status_code == 200 else [{"status": "unknown"}]
         if not clusters:
             return
         failed = [one for one in clusters if one["status"] == "DELETE_FAILED"]
