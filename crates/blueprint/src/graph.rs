@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use jeroboam_driver::graph::{SecurityRule, ServerSpec};
-use jeroboam_driver::{Ask, Graph, Key, Made, Ref, Resource, Spec};
+use jeroboam_driver::{Ask, Cidr, Graph, Key, Made, PodNetwork, Ref, Resource, Spec};
 use jeroboam_types::NodeGroup;
 
 use crate::network::NetworkOptions;
@@ -53,6 +53,7 @@ pub struct Footing<'a> {
     subnet: Option<Ref>,
     /// The router's leg, when it is made: without it nodes have no way out, and floating IPs none in.
     way_out: Option<Key>,
+    router: Option<Ref>,
     nodes_group: Ref,
     masters_group: Ref,
     keypair: Option<Ref>,
@@ -69,6 +70,7 @@ impl<'a> Footing<'a> {
         master_rules: impl FnOnce(&Ref) -> Vec<SecurityRule>,
     ) -> Self {
         let (network, subnet, way_out) = insert_network(graph, ask, options);
+        let router = way_out.is_some().then(|| Ref::Made(router_key()));
         let nodes_group = graph.add(
             Key::new("security-group", "nodes"),
             Spec::SecurityGroup { rules: node_rules },
@@ -108,6 +110,7 @@ impl<'a> Footing<'a> {
             network,
             subnet,
             way_out,
+            router,
             nodes_group,
             masters_group,
             keypair,
@@ -193,6 +196,30 @@ impl<'a> Footing<'a> {
         keys
     }
 
+    /// Adds the route to a node's pods, where the router is the cluster's own, and gives its key.
+    pub fn insert_pod_route(
+        &self,
+        graph: &mut Graph,
+        node: &Node<'_>,
+        nodes: Cidr,
+        pods: PodNetwork,
+    ) -> Option<Key> {
+        let key = node.key("pod-route");
+        graph.insert(Resource {
+            key: key.clone(),
+            needs: self.way_out.iter().cloned().collect(),
+            group: Some(node.group.name.clone()),
+            spec: Spec::PodRoute {
+                router: self.router.clone()?,
+                port: Ref::Made(node.key("port")),
+                nodes: nodes.to_string(),
+                pods: pods.pool.to_string(),
+                prefix_len: pods.node_prefix_len,
+            },
+        });
+        Some(key)
+    }
+
     /// Adds a volume of a node.
     pub fn insert_volume(
         &self,
@@ -274,7 +301,7 @@ fn insert_network(graph: &mut Graph, ask: &Ask, options: &NetworkOptions) -> (Re
     let spec = Spec::Router {
         external_network: Ref::Given(external.clone()),
     };
-    let router = graph.add(Key::new("router", "main"), spec);
+    let router = graph.add(router_key(), spec);
     let leg = Key::new("router-interface", "main");
     let spec = Spec::RouterInterface {
         router,
@@ -282,6 +309,10 @@ fn insert_network(graph: &mut Graph, ask: &Ask, options: &NetworkOptions) -> (Re
     };
     graph.add(leg.clone(), spec);
     (network, Some(subnet), Some(leg))
+}
+
+fn router_key() -> Key {
+    Key::new("router", "main")
 }
 
 fn server_group(group: &NodeGroup) -> Key {

@@ -4,7 +4,6 @@
 //! Pure but for [`api`]: the same wish gives the same graph.
 
 pub mod api;
-pub mod cidr;
 pub mod graph;
 pub mod network;
 pub mod nodes;
@@ -14,7 +13,6 @@ pub mod servers;
 pub mod testkit;
 pub mod userdata;
 
-pub use cidr::Cidr;
 pub use graph::Footing;
 pub use network::NetworkOptions;
 pub use nodes::Node;

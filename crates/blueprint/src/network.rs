@@ -1,8 +1,7 @@
 //! What is asked of the cluster's network and of the ways to its API.
 
-use jeroboam_driver::{Ask, Invalid};
+use jeroboam_driver::{Ask, Cidr, Invalid};
 
-use crate::cidr::Cidr;
 use crate::read::{self, label};
 
 /// CIDR of a subnet that is made, when the label `fixed_subnet_cidr` names none.

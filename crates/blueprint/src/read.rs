@@ -3,11 +3,9 @@
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use jeroboam_driver::{Ask, Invalid};
+use jeroboam_driver::{Ask, Cidr, Invalid};
 use jeroboam_types::NodeGroup;
 use jeroboam_types::labels::loose_bool;
-
-use crate::cidr::Cidr;
 
 /// Reads a label of a group or the cluster; `None` without it.
 ///

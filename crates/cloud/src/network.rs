@@ -5,6 +5,7 @@
 mod floating_ip;
 mod networks;
 mod port;
+mod route;
 mod router;
 mod security_group;
 mod subnet;
@@ -22,6 +23,7 @@ pub use floating_ip::{
 };
 pub use networks::{Network, create_network, delete_network, find_network, networks_named};
 pub use port::{Port, create_port, delete_port, ports_named, show_port};
+pub use route::{add_route, has_route, remove_route};
 pub use router::{
     Router, add_router_interface, create_router, delete_router, has_router_interface,
     remove_router_interface, routers_named,

@@ -108,6 +108,19 @@ pub enum Spec {
         /// Subnet.
         subnet: Ref,
     },
+    /// Route on a router to the pods of a node, see [`crate::PodNetwork`].
+    PodRoute {
+        /// Router.
+        router: Ref,
+        /// Port of the node, which is the next hop.
+        port: Ref,
+        /// CIDR of the nodes' subnet.
+        nodes: String,
+        /// CIDR of all pods.
+        pods: String,
+        /// Length of the prefix of one node's range.
+        prefix_len: u8,
+    },
     /// Neutron security group with all its rules.
     SecurityGroup {
         /// Rules besides Neutron's two egress ones.
@@ -272,6 +285,7 @@ impl Spec {
             Self::Subnet { network, .. } => vec![network],
             Self::Router { external_network } => vec![external_network],
             Self::RouterInterface { router, subnet } => vec![router, subnet],
+            Self::PodRoute { router, port, .. } => vec![router, port],
             Self::SecurityGroup { rules } => rules
                 .iter()
                 .filter_map(|rule| match &rule.from {

@@ -5,9 +5,11 @@
 //! gets the same answer.
 
 pub mod ask;
+pub mod cidr;
 mod drivers;
 pub mod graph;
 pub mod label;
+pub mod pods;
 
 use async_trait::async_trait;
 use jeroboam_types::{Coe, ServerType};
@@ -15,9 +17,11 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 pub use ask::{Ask, NodeAsk, Proxies};
+pub use cidr::Cidr;
 pub use drivers::Drivers;
 pub use graph::{Graph, Key, Made, Ref, Resource, Spec};
 pub use label::{LabelDefault, LabelKind, LabelReach, LabelSpec};
+pub use pods::PodNetwork;
 
 /// A combination that a driver builds: Magnum's (server_type, os, coe).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +103,8 @@ pub struct CertificateRequest {
     pub server: bool,
     /// May be shown by a client.
     pub client: bool,
+    /// Days for which it is valid; `None` for the operator's choice.
+    pub days: Option<u32>,
 }
 
 /// A certificate with its private key.

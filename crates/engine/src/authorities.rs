@@ -113,11 +113,13 @@ pub(crate) struct Authorities {
     front_proxy: Signer,
     token_keys: Option<TokenKeys>,
     validity: Validity,
+    now_secs: i64,
 }
 
 impl Authorities {
     pub(crate) async fn load(context: &Context<'_>) -> Result<Self, StepError> {
-        let validity = Validity::days(context.now().0 / 1_000, context.engine.options.certificate_days);
+        let now_secs = context.now().0 / 1_000;
+        let validity = Validity::days(now_secs, context.engine.options.certificate_days);
         Ok(Self {
             cluster: open(context, Purpose::Cluster).await?,
             node: open(context, Purpose::Node).await?,
@@ -127,6 +129,7 @@ impl Authorities {
                 .await?
                 .map(|(public, private)| TokenKeys { public, private }),
             validity,
+            now_secs,
         })
     }
 
@@ -175,7 +178,9 @@ impl Certificates for Authorities {
             ips: ips.map_err(|error| DriverError::Certificate(error.to_string()))?,
             server: request.server,
             client: request.client,
-            validity: self.validity,
+            validity: request
+                .days
+                .map_or(self.validity, |days| Validity::days(self.now_secs, days)),
         };
         let issued = self
             .opened(authority)

@@ -116,6 +116,7 @@ impl<'a> Context<'a> {
                     names: Vec::new(),
                     server: false,
                     client: true,
+                    days: None,
                 };
                 authorities.issue(Authority::Cluster, &request)
             })

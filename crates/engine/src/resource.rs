@@ -47,6 +47,7 @@ pub(crate) async fn find(context: &Context<'_>, entry: &Entry, made: &Made) -> S
         | Spec::Subnet { .. }
         | Spec::Router { .. }
         | Spec::RouterInterface { .. }
+        | Spec::PodRoute { .. }
         | Spec::SecurityGroup { .. }
         | Spec::Port { .. }
         | Spec::FloatingIp { .. } => networking::find(&context.session().await?, entry, made).await,
@@ -76,6 +77,7 @@ pub(crate) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
         | Spec::Subnet { .. }
         | Spec::Router { .. }
         | Spec::RouterInterface { .. }
+        | Spec::PodRoute { .. }
         | Spec::SecurityGroup { .. }
         | Spec::Port { .. }
         | Spec::FloatingIp { .. } => networking::create(&context.session().await?, entry, made).await,
@@ -106,6 +108,7 @@ pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> S
         | Spec::Subnet { .. }
         | Spec::Router { .. }
         | Spec::RouterInterface { .. }
+        | Spec::PodRoute { .. }
         | Spec::SecurityGroup { .. }
         | Spec::Port { .. }
         | Spec::FloatingIp { .. } => networking::look(&context.session().await?, entry, id, made).await,

@@ -18,13 +18,15 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
         &mut graph,
         ask,
         &options.network,
-        security::node_rules(options),
+        security::node_rules(ask, options),
         |_| security::master_rules(options),
     );
     let footing = footing.with_allowed_addresses(vec![options.pods.pool.to_string()]);
     let nodes = nodes::nodes(&ask.groups);
+    let mut routes: BTreeSet<Key> = BTreeSet::new();
     for node in &nodes {
         footing.insert_port(&mut graph, node);
+        routes.extend(footing.insert_pod_route(&mut graph, node, options.nodes_cidr, options.pods));
     }
     let master_ports: BTreeSet<Key> = nodes
         .iter()
@@ -37,7 +39,7 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
         .map(|node| node.key("floating-ip"))
         .collect();
     let api = footing.insert_load_balancer(&mut graph, &master_ports, options.api_port);
-    let mut coe_needs: BTreeSet<Key> = api.clone();
+    let mut coe_needs: BTreeSet<Key> = api.union(&routes).cloned().collect();
     for node in &nodes {
         // The API's address stands in every node's user-data.
         let mut needs: BTreeSet<Key> = master_ports.iter().chain(footing.way_out()).cloned().collect();

@@ -12,7 +12,6 @@ mod kubeadm;
 mod labels;
 mod machine;
 mod options;
-mod pods;
 mod security;
 mod userdata;
 mod version;

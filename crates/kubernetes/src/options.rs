@@ -6,11 +6,10 @@
 pub(crate) mod values;
 
 use jeroboam_blueprint::read::{self, label};
-use jeroboam_blueprint::{Cidr, GroupOptions, NetworkOptions};
-use jeroboam_driver::{Ask, Invalid};
+use jeroboam_blueprint::{GroupOptions, NetworkOptions};
+use jeroboam_driver::{Ask, Cidr, Invalid, PodNetwork};
 use jeroboam_types::NodeGroup;
 
-use crate::pods::PodNetwork;
 use crate::version::Version;
 
 pub(crate) use values::{CgroupDriver, Taint, node_labels};

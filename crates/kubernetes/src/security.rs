@@ -3,6 +3,7 @@
 //! All nodes share one group, so that traffic between nodes can be named by it; masters have a second one. Pods
 //! send with addresses of their own, which a group of nodes does not speak for.
 
+use jeroboam_driver::Ask;
 use jeroboam_driver::graph::{Peer, SecurityRule};
 
 use crate::options::Options;
@@ -19,7 +20,7 @@ fn rule(protocol: &str, ports: impl Into<Option<(u16, u16)>>, from: Peer) -> Sec
 }
 
 /// Rules of every node.
-pub(crate) fn node_rules(options: &Options) -> Vec<SecurityRule> {
+pub(crate) fn node_rules(ask: &Ask, options: &Options) -> Vec<SecurityRule> {
     let mut rules = vec![
         rule("icmp", None, Peer::Anywhere),
         rule("tcp", (22, 22), Peer::Anywhere),
@@ -30,6 +31,10 @@ pub(crate) fn node_rules(options: &Options) -> Vec<SecurityRule> {
     for protocol in ["tcp", "udp"] {
         rules.push(rule(protocol, None, Peer::SameGroup));
         rules.push(rule(protocol, None, Peer::Cidr(options.pods.pool.to_string())));
+        // Servers that a tenant puts into the cluster's own subnet speak with its pods.
+        if ask.resolved.fixed_network_id.is_none() {
+            rules.push(rule(protocol, None, Peer::Cidr(options.nodes_cidr.to_string())));
+        }
     }
     rules
 }

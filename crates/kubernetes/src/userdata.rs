@@ -29,6 +29,9 @@ const JOINING_GROUPS: [&str; 2] = [
     "system:bootstrappers:kubeadm:default-node-token",
 ];
 
+/// Days in which a server must have become a node. Its own kubelet renews what it gets by it.
+const JOIN_DAYS: u32 = 2;
+
 /// User-data of a node.
 pub(crate) fn user_data(asked: &NodeAsk<'_>, options: &Options) -> Result<Vec<u8>, DriverError> {
     let all = nodes::nodes(&asked.ask.groups);
@@ -242,6 +245,7 @@ impl Own<'_> {
             names: vec![],
             server: false,
             client: true,
+            days: Some(JOIN_DAYS),
         };
         let own = certificates.issue(Authority::Cluster, &request)?;
         let encode = |text: &str| BASE64_STANDARD.encode(pem(text));

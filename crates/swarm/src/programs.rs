@@ -122,6 +122,7 @@ fn pair(signer: Authority, organizations: &[&str], address: &str) -> (String, St
         names: vec![],
         server: true,
         client: true,
+        days: None,
     };
     let pair = certificates().issue(signer, &request).unwrap();
     (pair.certificate, pair.key.expose_secret().to_owned())

@@ -165,6 +165,7 @@ impl Own<'_> {
                 names: vec![self.asked.host_name.to_owned()],
                 server: self.node.manager,
                 client: true,
+                days: None,
             },
         )?;
         files.push(tls_file("node-ca.pem", &certificates.authority(Authority::Node)?));
@@ -199,6 +200,7 @@ impl Own<'_> {
             names: vec![self.asked.host_name.to_owned(), "localhost".into()],
             server: true,
             client: true,
+            days: None,
         };
         self.asked.certificates.issue(Authority::Cluster, &request)
     }

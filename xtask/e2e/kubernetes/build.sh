@@ -53,7 +53,7 @@ cp -r "$work/reflect2/usr/share/gocode/src/github.com/modern-go/reflect2" "$vend
 rm -f "$vendored"/*_test.go
 
 export GOROOT=$work/tools/usr/lib/go-1.19 GOPATH=$work/go GO111MODULE=off GOFLAGS= GOPROXY=off CGO_ENABLED=0
-export GOCACHE=$work/cache-go PATH=$work/tools/usr/lib/go-1.19/bin:$PATH
+export GOCACHE=${GOCACHE:-$work/cache-go} PATH=$work/tools/usr/lib/go-1.19/bin:$PATH
 cd "$tree"
 # The one generated file that the source package leaves out: definitions of every type marked for them.
 go build -o "$work/openapi-gen" ./vendor/k8s.io/kube-openapi/cmd/openapi-gen

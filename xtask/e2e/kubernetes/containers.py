@@ -120,7 +120,7 @@ def main(directory):
         proxy.link("usr/sbin/" + tool, "xtables-nft-multi")
     extensions = packages + "/usr/lib/x86_64-linux-gnu/xtables"
     for name in os.listdir(extensions):
-        proxy.add("usr/lib/x86_64-linux-gnu/xtables/" + name, os.path.realpath(extensions + "/" + name))
+        proxy.program("usr/lib/x86_64-linux-gnu/xtables/" + name, os.path.realpath(extensions + "/" + name), packages)
     proxy.program("usr/sbin/conntrack", packages + "/usr/sbin/conntrack", packages)
     save("kube-proxy", KUBERNETES, proxy, None)
     # A web server that says which pod it is.

@@ -117,6 +117,7 @@ pub fn tls_server(certified: &str, answers: Answers) -> SocketAddr {
         names: vec![],
         server: true,
         client: false,
+        days: None,
     };
     let pair = certificates()
         .issue(Authority::Cluster, &request)

@@ -88,6 +88,28 @@ async fn a_network_with_its_router_is_made_found_and_dropped() {
         .unwrap_err();
     assert_eq!(again.kind, Kind::BadRequest);
 
+    let (pods, node) = ("10.100.5.0/24", "10.0.0.5");
+    let has_route = async || {
+        network::has_route(&session, &lan.router_id, pods, node)
+            .await
+            .unwrap()
+    };
+    assert!(!has_route().await);
+    for _ in 0..2 {
+        network::add_route(&session, &lan.router_id, pods, node)
+            .await
+            .unwrap();
+        assert!(has_route().await);
+    }
+    let astray = network::add_route(&session, &lan.router_id, pods, "192.0.2.1").await;
+    assert_eq!(astray.unwrap_err().kind, Kind::BadRequest);
+    for _ in 0..2 {
+        network::remove_route(&session, &lan.router_id, pods, node)
+            .await
+            .unwrap();
+        assert!(!has_route().await);
+    }
+
     let busy = network::delete_router(&session, &lan.router_id)
         .await
         .unwrap_err();

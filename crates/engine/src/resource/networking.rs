@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 use jeroboam_cloud::Session;
 use jeroboam_cloud::network::{self as neutron, Remote, SecurityRule as NeutronRule};
 use jeroboam_driver::graph::{Peer, SecurityRule};
-use jeroboam_driver::{Made, Ref, Spec};
+use jeroboam_driver::{Cidr, Made, PodNetwork, Ref, Spec};
 use jeroboam_plan::Entry;
 use serde_json::json;
 
@@ -37,6 +37,16 @@ pub(super) async fn find(session: &Session, entry: &Entry, made: &Made) -> Step<
             };
             match neutron::has_router_interface(session, router, subnet).await? {
                 true => vec![ready(interface_id(router, subnet))],
+                false => Vec::new(),
+            }
+        }
+        Spec::PodRoute { router, .. } => {
+            let (Some(router), Ok((destination, hop))) = (made.id(router), pod_route(&entry.spec, made))
+            else {
+                return Ok(Vec::new());
+            };
+            match neutron::has_route(session, router, &destination, &hop).await? {
+                true => vec![ready(route_id(router, &destination, &hop))],
                 false => Vec::new(),
             }
         }
@@ -80,6 +90,12 @@ pub(super) async fn create(session: &Session, entry: &Entry, made: &Made) -> Ste
             let (router, subnet) = (id(made, router)?, id(made, subnet)?);
             neutron::add_router_interface(session, router, subnet).await?;
             ready(interface_id(router, subnet))
+        }
+        Spec::PodRoute { router, .. } => {
+            let (destination, hop) = pod_route(&entry.spec, made)?;
+            let router = id(made, router)?;
+            neutron::add_route(session, router, &destination, &hop).await?;
+            ready(route_id(router, &destination, &hop))
         }
         Spec::SecurityGroup { rules } => {
             let description = format!("Container cluster {name}");
@@ -147,6 +163,10 @@ pub(super) async fn drop_one(session: &Session, entry: &Entry, id: &str) -> Step
             Some((router, subnet)) => neutron::remove_router_interface(session, router, subnet).await,
             None => Ok(()),
         },
+        Spec::PodRoute { .. } => match id.split(' ').collect::<Vec<_>>()[..] {
+            [router, destination, hop] => neutron::remove_route(session, router, destination, hop).await,
+            _ => Ok(()),
+        },
         Spec::SecurityGroup { .. } => neutron::delete_security_group(session, id).await,
         Spec::Port { .. } => neutron::delete_port(session, id).await,
         Spec::FloatingIp { .. } => neutron::delete_floating_ip(session, id).await,
@@ -186,6 +206,34 @@ fn target_port<'a>(made: &'a Made, target: &'a Ref) -> Step<&'a str> {
         Ref::Made(key) if key.kind() == "load-balancer" => fact(made, target, "vip_port_id"),
         _ => id(made, target),
     }
+}
+
+/// Destination and next hop of the route to a node's pods.
+fn pod_route(spec: &Spec, made: &Made) -> Step<(String, String)> {
+    let Spec::PodRoute {
+        port,
+        nodes,
+        pods,
+        prefix_len,
+        ..
+    } = spec
+    else {
+        return Err(StepError::Ours("not a route to pods".to_owned()));
+    };
+    let hop = fact(made, port, "address")?;
+    let network = |text: &str| Cidr::parse(text).map_err(StepError::Ours);
+    let pods = PodNetwork {
+        pool: network(pods)?,
+        node_prefix_len: *prefix_len,
+    };
+    let nodes = network(nodes)?;
+    let range = hop.parse().ok().and_then(|address| pods.range_of(nodes, address));
+    let range = range.ok_or_else(|| StepError::Ours(format!("there is no range of pods for {hop}")))?;
+    Ok((range.to_string(), hop.to_owned()))
+}
+
+fn route_id(router: &str, destination: &str, hop: &str) -> String {
+    format!("{router} {destination} {hop}")
 }
 
 fn interface_id(router: &str, subnet: &str) -> String {

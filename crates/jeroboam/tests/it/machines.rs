@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::rig::PROGRAM;
 
-fn demo(arguments: &[&str]) -> Vec<Value> {
+/// Runs the demo to its end; gives its events.
+pub(crate) fn demo(arguments: &[&str]) -> Vec<Value> {
     let directory = tempfile::tempdir_in("/var/tmp").unwrap();
     let state = directory.path().join("demo");
     let fixed = [
@@ -37,7 +38,8 @@ fn demo(arguments: &[&str]) -> Vec<Value> {
         .collect()
 }
 
-fn event<'a>(events: &'a [Value], kind: &str) -> &'a Value {
+/// Data of an event.
+pub(crate) fn event<'a>(events: &'a [Value], kind: &str) -> &'a Value {
     &events.iter().find(|event| event["event"] == kind).expect(kind)["data"]
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod clients;
+mod kubernetes;
 mod limits;
 mod machines;
 mod rig;

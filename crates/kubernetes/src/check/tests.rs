@@ -14,6 +14,7 @@ fn access(address: impl std::fmt::Display, signer: Authority) -> Access {
         names: vec![],
         server: false,
         client: true,
+        days: None,
     };
     Access {
         address: format!("https://{address}"),

@@ -1,25 +1,25 @@
-//! The pod network: which addresses the pods of a node have.
+//! A pod network without an overlay: which addresses the pods of a node have.
 //!
-//! There is no overlay. A node's range follows from the node's own address: the offset in the subnet is the number
+//! A node's range follows from the node's own address: the offset in the subnet is the number
 //! of the range in the pool. So ranges never overlap, also when clusters share a subnet, nothing needs to be
 //! allocated, and every node can tell where each pod is.
 
 use std::net::Ipv4Addr;
 
-use jeroboam_blueprint::Cidr;
+use crate::Cidr;
 
 /// Addresses of all pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PodNetwork {
+pub struct PodNetwork {
     /// The pool.
-    pub(crate) pool: Cidr,
+    pub pool: Cidr,
     /// Length of the prefix of one node's range.
-    pub(crate) node_prefix_len: u8,
+    pub node_prefix_len: u8,
 }
 
 impl PodNetwork {
     /// Checks that there is a range for each address of the nodes' subnet.
-    pub(crate) fn check_room(self, nodes: Cidr) -> Result<(), String> {
+    pub fn check_room(self, nodes: Cidr) -> Result<(), String> {
         let needed = u32::from(32 - nodes.prefix_len());
         let there = u32::from(self.node_prefix_len.saturating_sub(self.pool.prefix_len()));
         if there >= needed {
@@ -35,7 +35,7 @@ impl PodNetwork {
     }
 
     /// Range of the node with this address. `None` when the pool has none for it.
-    pub(crate) fn range_of(self, nodes: Cidr, node: Ipv4Addr) -> Option<Cidr> {
+    pub fn range_of(self, nodes: Cidr, node: Ipv4Addr) -> Option<Cidr> {
         let offset = u32::from(node).checked_sub(u32::from(nodes.address()))?;
         if u64::from(offset) >= 1_u64 << (32 - u32::from(nodes.prefix_len())) {
             return None;
