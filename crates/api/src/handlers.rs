@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub(crate) mod clusters;
 pub(crate) mod documents;
+pub(crate) mod drivers;
 pub(crate) mod nodegroups;
 pub(crate) mod quotas;
 pub(crate) mod services;
@@ -40,6 +41,8 @@ pub(crate) async fn dispatch(cx: &Context, route: Route) -> ApiResult<Response> 
         Route::TemplateDelete(template) => templates::delete(cx, &template).await,
         Route::CertificateShow(cluster, kind) => certificates::show(cx, &cluster, kind.as_deref()).await,
         Route::CertificateSign => certificates::sign(cx).await,
+        Route::DriverList => drivers::list(cx),
+        Route::DriverShow(name) => drivers::show(cx, &name),
         Route::ServiceList => services::list(cx).await,
         Route::Stats => services::stats(cx).await,
         Route::QuotaList => quotas::list(cx).await,

@@ -59,6 +59,8 @@ operations! {
     ShowQuota "GET" "/v1/quotas/{project}/{resource}";
     UpdateQuota "PATCH" "/v1/quotas/{project}/{resource}";
     DeleteQuota "DELETE" "/v1/quotas/{project}/{resource}";
+    ListDrivers "GET" "/v1/drivers";
+    ShowDriver "GET" "/v1/drivers/{driver}";
     ListServices "GET" "/v1/mservices";
     ShowStats "GET" "/v1/stats";
     ListFederations "GET" "/v1/federations";

@@ -50,6 +50,10 @@ pub(crate) enum Route {
     CertificateShow(String, Option<String>),
     /// Signing of a request.
     CertificateSign,
+    /// Drivers that are offered, an addition.
+    DriverList,
+    /// One of them.
+    DriverShow(String),
     /// Processes of the service.
     ServiceList,
     /// Numbers of clusters and nodes.
@@ -102,6 +106,8 @@ impl Route {
             Self::CertificateShow(_, None) => O::ShowCertificate,
             Self::CertificateShow(_, Some(_)) => O::ShowCertificateOfType,
             Self::CertificateSign => O::SignCertificate,
+            Self::DriverList => O::ListDrivers,
+            Self::DriverShow(_) => O::ShowDriver,
             Self::ServiceList => O::ListServices,
             Self::Stats => O::ShowStats,
             Self::QuotaList => O::ListQuotas,
@@ -164,9 +170,11 @@ pub(crate) fn route(method: &Method, path: &Path) -> ApiResult<Route> {
         ["federations", rest @ ..] => federations(verb, rest),
         ["openapi.json"] if path.versioned && verb == "GET" => Ok(Route::Openapi),
         ["openapi.json"] if path.versioned => Err(ApiError::not_allowed("GET")),
+        ["drivers"] if verb == "GET" => Ok(Route::DriverList),
+        ["drivers", name] if verb == "GET" => Ok(Route::DriverShow((*name).to_owned())),
         ["mservices"] if verb == "GET" => Ok(Route::ServiceList),
         ["stats"] if verb == "GET" => Ok(Route::Stats),
-        ["mservices" | "stats", ..] => Err(ApiError::not_allowed("GET")),
+        ["drivers" | "mservices" | "stats", ..] => Err(ApiError::not_allowed("GET")),
         // An unknown version in front of a collection is taken for the collection's marker.
         [stray, "clusters" | "clustertemplates" | "federations" | "quotas"] => Err(bad_marker(stray)),
         _ => Err(ApiError::no_route()),
@@ -179,7 +187,7 @@ fn methods(collection: &str) -> Option<&'static str> {
         "clusters" | "clustertemplates" | "federations" | "quotas" => Some("DELETE, GET, PATCH, POST"),
         "certificates" => Some("GET, PATCH, POST"),
         "credentials" => Some("PATCH"),
-        "mservices" | "stats" => Some("GET"),
+        "drivers" | "mservices" | "stats" => Some("GET"),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod driver;
+pub(crate) mod labels;
 pub(crate) mod lookup;
 pub(crate) mod template;
 
@@ -20,11 +21,9 @@ fn boot_volume_gib(labels: &Labels, default_gib: u32) -> ApiResult<i64> {
     match labels.value(BOOT_VOLUME_SIZE) {
         None => Ok(i64::from(default_gib)),
         Some(text) => text.trim().parse().map_err(|_| {
-            ApiError::invalid(
-                &format!("labels[{BOOT_VOLUME_SIZE}]"),
-                text,
-                "Value should be an integer",
-            )
+            let shown: String = text.chars().take(200).collect();
+            let reason = format!("{shown:?} is not a whole number of GiB");
+            ApiError::invalid_field(&format!("labels.{BOOT_VOLUME_SIZE}"), reason)
         }),
     }
 }

@@ -16,7 +16,7 @@ use crate::call::Call;
 use crate::service::Service;
 use crate::session::Session;
 
-pub use flavor::{Flavor, find_flavor};
+pub use flavor::{Flavor, find_flavor, find_flavors};
 pub use keypair::{Keypair, create_keypair, delete_keypair, find_keypair};
 pub use new_server::{BootVolume, NewServer};
 pub use server::{Server, console_log, create_server, delete_server, servers_named, show_server};

@@ -75,6 +75,25 @@ pub enum LabelDefault {
     },
 }
 
+impl LabelDefault {
+    /// The value, unless it comes from elsewhere.
+    pub fn value(self) -> Option<&'static str> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::None | Self::Field(_) | Self::Option { .. } => None,
+        }
+    }
+
+    /// Where the value comes from, as `field` or `[section] option`.
+    pub fn source(self) -> Option<String> {
+        match self {
+            Self::None | Self::Value(_) => None,
+            Self::Field(name) => Some(name.to_owned()),
+            Self::Option { section, name } => Some(format!("[{section}] {name}")),
+        }
+    }
+}
+
 /// Where a label counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelReach {
@@ -114,6 +133,25 @@ pub fn check<'l>(known: &[LabelSpec], labels: &'l Labels) -> Result<Vec<&'l str>
         }
     }
     Ok(unknown)
+}
+
+/// The labels as a table in Markdown, for the pages that tenants read.
+pub fn table(specs: &[LabelSpec]) -> String {
+    let mut table = String::from("| label | value | default | meaning |\n|---|---|---|---|\n");
+    for spec in specs {
+        let default = match (spec.default.value(), spec.default.source()) {
+            (Some(text), _) => format!("`{text}`"),
+            (None, Some(source)) => format!("`{source}`"),
+            (None, None) => "none".to_owned(),
+        };
+        let reach = match spec.reach {
+            LabelReach::Cluster => "",
+            LabelReach::NodeGroup => " (also of a node group)",
+        };
+        let (name, kind, meaning) = (spec.name, spec.kind, spec.description);
+        table.push_str(&format!("| `{name}` | {kind} | {default} | {meaning}{reach} |\n"));
+    }
+    table
 }
 
 impl LabelKind {

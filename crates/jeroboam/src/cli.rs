@@ -50,6 +50,11 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Drivers of clusters
+    Drivers {
+        #[command(subcommand)]
+        command: DriversCommand,
+    },
     /// Print the completion script of a shell
     Completion { shell: clap_complete::Shell },
 }
@@ -58,6 +63,16 @@ pub enum Command {
 pub enum KeysCommand {
     /// Make a new master key and seal every secret with it again
     Rotate,
+}
+
+#[derive(Subcommand)]
+pub enum DriversCommand {
+    /// Print every driver, what it builds, and whether the configuration offers it
+    List {
+        /// Also the labels that it knows
+        #[arg(long)]
+        labels: bool,
+    },
 }
 
 #[derive(Subcommand)]

@@ -10,7 +10,7 @@ use jeroboam_engine::{Budgets, Options, TrusteeDomain};
 use secrecy::ExposeSecret;
 
 use crate::cli::Configuration;
-use crate::output;
+use crate::{drivers, output};
 
 /// Files that are read when none is named, with a directory of more beside each: the first of which one exists.
 const DEFAULT_FILES: [&str; 2] = ["etc/jeroboam/jeroboam.conf", "etc/magnum/magnum.conf"];
@@ -41,6 +41,9 @@ fn defaults(root: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
 pub fn check(arguments: &Configuration) -> anyhow::Result<()> {
     let config = load(arguments)?;
     for warning in &config.warnings {
+        output::line(warning)?;
+    }
+    for warning in drivers::warnings(&drivers::all(), &config.drivers) {
         output::line(warning)?;
     }
     cloud(&config)?;

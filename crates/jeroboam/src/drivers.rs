@@ -1,9 +1,10 @@
 //! The drivers that this program has.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jeroboam_config::sections;
-use jeroboam_driver::Drivers;
+use jeroboam_driver::{Driver, Drivers, label};
 
 /// Every driver, in order of preference.
 pub fn all() -> Drivers {
@@ -31,4 +32,35 @@ pub fn warnings(drivers: &Drivers, options: &sections::Drivers) -> Vec<String> {
             format!("[drivers] {option}: there is no driver {name:?}; there are: {known}")
         })
         .collect()
+}
+
+/// What the drivers are, for people: one paragraph for each.
+pub fn table(drivers: &Drivers, options: &sections::Drivers, labels: bool) -> String {
+    let offered = drivers.offered(&options.disabled_drivers, &options.enabled_beta_drivers);
+    let mut text = String::new();
+    for driver in drivers.iter() {
+        let (name, state) = (driver.name(), state(driver.as_ref(), &offered));
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name}: {state}");
+        for provides in driver.provides() {
+            let (server, os) = (
+                provides.server_type.as_str(),
+                provides.os.unwrap_or("any os_distro"),
+            );
+            let _ = writeln!(text, "  builds {} on {server}, {os}", provides.coe);
+        }
+        if labels {
+            let _ = writeln!(text, "\n{}", label::table(driver.labels()));
+        }
+    }
+    text
+}
+
+fn state(driver: &dyn Driver, offered: &Drivers) -> &'static str {
+    match (offered.named(driver.name()).is_some(), driver.beta()) {
+        (true, false) => "offered",
+        (true, true) => "offered (beta)",
+        (false, true) => "not offered (beta: see [drivers] enabled_beta_drivers)",
+        (false, false) => "not offered ([drivers] disabled_drivers)",
+    }
 }

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command, ConfigCommand, KeysCommand};
+use crate::cli::{Cli, Command, ConfigCommand, DriversCommand, KeysCommand};
 
 fn main() -> ExitCode {
     // Two crypto providers in one process would make rustls panic at its first use: ours is chosen here, once.
@@ -66,6 +66,12 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Config {
             command: ConfigCommand::Check,
         } => configuration::check(&cli.configuration),
+        Command::Drivers {
+            command: DriversCommand::List { labels },
+        } => {
+            let config = configuration::load(&cli.configuration)?;
+            output::text(&drivers::table(&drivers::all(), &config.drivers, labels))
+        }
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "jeroboam", &mut std::io::stdout());
             Ok(())

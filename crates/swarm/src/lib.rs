@@ -17,7 +17,9 @@ mod userdata;
 mod programs;
 
 use async_trait::async_trait;
-use jeroboam_driver::{Access, Ask, Driver, DriverError, Graph, Invalid, Made, NodeAsk, Provides, Report};
+use jeroboam_driver::{
+    Access, Ask, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
+};
 use jeroboam_types::{Coe, ServerType};
 
 use crate::options::Options;
@@ -53,6 +55,10 @@ impl Driver for SwarmDriver {
 
     fn provides(&self) -> &'static [Provides] {
         PROVIDES
+    }
+
+    fn labels(&self) -> &'static [LabelSpec] {
+        options::labels::ALL
     }
 
     fn validate(&self, ask: &Ask) -> Result<(), Invalid> {

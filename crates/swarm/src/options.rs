@@ -3,6 +3,7 @@
 //! Everything that can be wrong about a wish is found here; the rest of the driver cannot meet a bad value.
 //! Labels that the driver does not know are ignored.
 
+pub(crate) mod labels;
 mod values;
 
 use jeroboam_blueprint::read::{self, label};

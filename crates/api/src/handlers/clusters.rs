@@ -82,7 +82,7 @@ pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     let template = template_to_use(cx, &permit, &wanted.cluster_template_id).await?;
     let named = wanted.cluster_template_id.clone();
     // Boxed: six look-ups at once are too large for the stack of every request.
-    let new = Box::pin(validate::cluster::accept(cx, wanted, template)).await?;
+    let (new, unknown) = Box::pin(validate::cluster::accept(cx, wanted, template)).await?;
     let limit = u64::from(cx.config().quotas.max_clusters_per_project);
     let answer = json!({"uuid": new.cluster.uuid});
     let kept = once.answer(StatusCode::ACCEPTED, None, &answer);
@@ -100,7 +100,9 @@ pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     }
     cx.site.app.wake.notify_one();
     tracing::info!(cluster.id = %new.cluster.uuid, request_id = cx.ids.local, "a cluster was accepted");
-    Ok(reply(StatusCode::ACCEPTED, answer))
+    let mut response = reply(StatusCode::ACCEPTED, answer);
+    unknown.report(&mut response, &cx.ids.local);
+    Ok(response)
 }
 
 /// `DELETE /v1/clusters/IDENT`: from any status, and even while another operation is under way.

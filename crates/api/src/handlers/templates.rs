@@ -19,6 +19,7 @@ use crate::negotiate::BodyKind;
 use crate::paging::Paging;
 use crate::policy::{Action, Target};
 use crate::validate;
+use crate::validate::labels::Unknown;
 use crate::wire::patch;
 use crate::wire::template::{MANDATORY, TemplateFields, document, render};
 
@@ -88,14 +89,14 @@ pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
         return Ok(answer);
     }
     validate::template::check(&mut fields, cx.config())?;
-    validate::template::resolve_new(cx, &mut fields).await?;
+    Box::pin(validate::template::resolve_new(cx, &mut fields)).await?;
     fields
         .name
         .get_or_insert_with(|| made_up(fastrand::u32(..), "template"));
     let uuid = TemplateId(fields.uuid.unwrap_or_else(Uuid::new_v4));
     let owner = (project, cx.caller.user_id.clone());
     let template = fields.into_template(uuid, owner, (date_time(cx.now()), None));
-    validate::cluster::check_template(cx, &template)?;
+    let unknown = validate::cluster::check_template(cx, &template)?;
     let location = format!("{}/v1/clustertemplates/{uuid}", cx.base);
     let answer = render(&template, &cx.base);
     let kept = once.answer(StatusCode::CREATED, Some(location.clone()), &answer);
@@ -114,6 +115,7 @@ pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(LOCATION, location);
     }
+    unknown.report(&mut response, &cx.ids.local);
     Ok(response)
 }
 
@@ -152,12 +154,13 @@ pub(crate) async fn update(cx: &Context, ident: &str) -> ApiResult<Response> {
         return Err(referenced(old.uuid));
     }
     validate::template::check(&mut fields, cx.config())?;
-    validate::template::resolve_changed(cx, &mut fields, &changed).await?;
+    Box::pin(validate::template::resolve_changed(cx, &mut fields, &changed)).await?;
     let template = new(fields);
     // A new name does not make an old template any worse.
-    if in_use == InUse::Refuse {
-        validate::cluster::check_template(cx, &template)?;
-    }
+    let unknown = match in_use {
+        InUse::Refuse => validate::cluster::check_template(cx, &template)?,
+        InUse::Change => Unknown::default(),
+    };
     let updated = cx.store().templates().update(&old, &template, in_use).await;
     updated.map_err(|error| match error {
         StoreError::Conflict(_) => referenced(old.uuid),
@@ -168,7 +171,9 @@ pub(crate) async fn update(cx: &Context, ident: &str) -> ApiResult<Response> {
         )),
         other => of_lookup(other, "ClusterTemplate", "cluster templates", ident),
     })?;
-    tagged(cx, &template, StatusCode::OK)
+    let mut response = tagged(cx, &template, StatusCode::OK)?;
+    unknown.report(&mut response, &cx.ids.local);
+    Ok(response)
 }
 
 /// `DELETE /v1/clustertemplates/IDENT`

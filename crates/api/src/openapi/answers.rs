@@ -6,12 +6,18 @@ use serde_json::{Map, Value, json};
 
 use super::describe::Doc;
 
+/// Bodies with labels.
+const LABELLED: [&str; 3] = ["NewCluster", "NewClustertemplate", super::requests::PATCH];
+
 /// The answer of an operation that was done.
 pub(super) fn success(doc: &Doc, schema: Option<&str>) -> Value {
     let mut headers =
         json!({"x-openstack-request-id": {"$ref": "#/components/headers/x-openstack-request-id"}});
     if doc.tagged {
         headers["ETag"] = json!({"$ref": "#/components/headers/ETag"});
+    }
+    if doc.request.is_some_and(|request| LABELLED.contains(&request)) {
+        headers["Warning"] = json!({"$ref": "#/components/headers/Warning"});
     }
     if doc.parameters.contains(&"Idempotency-Key") {
         headers["Idempotency-Replayed"] = json!({"$ref": "#/components/headers/Idempotency-Replayed"});
@@ -37,6 +43,10 @@ pub(super) fn headers() -> Map<String, Value> {
         (
             "ETag",
             "Addition: strong entity tag of the resource, different for each microversion.",
+        ),
+        (
+            "Warning",
+            "Addition: a label that the driver does not know, and that has no effect. Any number of them.",
         ),
         (
             "Idempotency-Replayed",
@@ -149,6 +159,8 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("Quota", quota()),
         ("ShownQuota", shown_quota()),
         ("QuotaList", list("quotas", "Quota")),
+        ("Driver", driver()),
+        ("DriverList", object(json!({"drivers": {"type": "array", "items": shared("Driver")}}))),
         ("ServiceList", services()),
         ("Stats", object(json!({"clusters": {"type": "integer"}, "nodes": {"type": "integer"}}))),
         ("Versions", versions()),
@@ -256,6 +268,42 @@ fn out_of_range() -> Value {
     object(json!({"errors": {"type": "array", "items": entry}}))
 }
 
+fn driver() -> Value {
+    let provides = object(json!({
+        "server_type": {"enum": ["vm", "bm"]},
+        "os": {"type": ["string", "null"], "description": "`os_distro` of images; null for any."},
+        "coe": text(),
+    }));
+    let value = with_optional(
+        object(json!({"type": {"enum": ["boolean", "integer", "string", "list"]}})),
+        json!({
+            "minimum": {"type": "integer"},
+            "maximum": {"type": "integer"},
+            "unit": text(),
+            "enum": texts(),
+            "form": {"type": "string", "description": "In words."},
+            "items": {"type": "object", "description": "The same of each item of a list."},
+        }),
+    );
+    let label = object(json!({
+        "name": text(),
+        "description": text(),
+        "value": value,
+        "default": text_or_null(),
+        "default_from": {
+            "type": ["string", "null"],
+            "description": "The field or the operator's option that holds without the label.",
+        },
+        "scope": {"enum": ["cluster", "nodegroup"]},
+    }));
+    object(json!({
+        "name": text(),
+        "beta": boolean(),
+        "provides": {"type": "array", "items": provides},
+        "labels": {"type": "array", "items": label},
+    }))
+}
+
 /// A cluster in the short list, in the list in detail, and alone.
 fn clusters() -> [Value; 3] {
     let healths = [
@@ -281,11 +329,12 @@ fn clusters() -> [Value; 3] {
         "status": statuses(),
         "health_status": {"enum": healths},
         "merge_labels": {"const": false},
+        "discovery_url": text_or_null(),
+        "floating_ip_enabled": {"type": ["boolean", "null"]},
     });
     let detail = json!({
         "status_reason": text_or_null(),
         "health_status_reason": {"type": "object", "additionalProperties": {"type": "string"}},
-        "discovery_url": text_or_null(),
         "api_address": text_or_null(),
         "coe_version": text_or_null(),
         "container_version": text_or_null(),
@@ -295,7 +344,6 @@ fn clusters() -> [Value; 3] {
         "master_addresses": texts(),
         "fixed_network": text_or_null(),
         "fixed_subnet": text_or_null(),
-        "floating_ip_enabled": {"type": ["boolean", "null"]},
         "master_lb_enabled": {"type": ["boolean", "null"]},
         "labels_overridden": shared("Labels"),
         "labels_added": shared("Labels"),

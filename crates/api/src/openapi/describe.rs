@@ -232,6 +232,11 @@ pub(super) fn describe(operation: Operation) -> Doc {
         }
         O::DeleteQuota => Doc::deletes("quotas", "Removes the quota of a project")
             .notes("For administrators. The limit of the configuration counts again."),
+        O::ListDrivers => Doc::new("drivers", "Lists the drivers that are offered").answers(200, "DriverList")
+            .notes("An addition to Magnum, for every token."),
+        O::ShowDriver => Doc::new("drivers", "Shows a driver and the labels that it knows")
+            .answers(200, "Driver")
+            .notes("An addition to Magnum, for every token."),
         O::ListServices => Doc::reads("service", "Lists the processes of the service", "ServiceList")
             .notes("For administrators."),
         O::ShowStats => Doc::reads("service", "Counts clusters and nodes", "Stats").with(&["project_id", "type"]),

@@ -19,6 +19,7 @@ pub(super) fn of_path(path: &str) -> Value {
             }
             "nodegroup" => "UUID or name. A number is taken for the row id.",
             "project" => "Id of a project.",
+            "driver" => "Name of a driver.",
             "ca_cert_type" => "Which of the cluster's certificate authorities.",
             _ => "What is limited. There is one resource: Cluster.",
         };

@@ -24,7 +24,8 @@ use crate::handlers::templates::own_project;
 use crate::microversion::Version;
 use crate::policy::Action;
 use crate::validate::driver::Wanted;
-use crate::validate::lookup::{Lookup, check_root_volume, flavors, optional};
+use crate::validate::labels::{self, Unknown};
+use crate::validate::lookup::{Lookup, check_root_volume, optional};
 use crate::validate::template::{distribution, offer};
 use crate::validate::{boot_volume_gib, check_docker_volume};
 use crate::wire;
@@ -33,7 +34,7 @@ use crate::wire::typing::check_size;
 /// Name of the secret with the creator's token, where clusters act by a trust.
 const CREATOR_TOKEN: &str = "creator/token";
 
-/// Turns what is asked into rows.
+/// Turns what is asked into rows, and says which labels have no effect.
 ///
 /// # Errors
 /// 400, 403, 404 and 409 for what cannot be built, found or used.
@@ -41,7 +42,7 @@ pub(crate) async fn accept(
     cx: &Context,
     wanted: wire::cluster::NewCluster,
     template: ClusterTemplate,
-) -> ApiResult<NewCluster> {
+) -> ApiResult<(NewCluster, Unknown)> {
     let project_id = own_project(cx, Action::ClusterCreate).await?;
     check_counts(&wanted, cx.version, cx.config().quotas.max_nodes_per_cluster)?;
     check_trust(cx)?;
@@ -55,11 +56,12 @@ pub(crate) async fn accept(
     )?;
     let groups_of = (wanted.master_count, wanted.node_count);
     let cluster = with_defaults(cx, wanted, &template, project_id)?;
+    let unknown = labels::check(driver.as_ref(), &cluster.labels)?;
     check_docker_volume(
         template.docker_storage_driver.as_deref(),
         cluster.docker_volume_size,
     )?;
-    let resolved = resolve(cx, &cluster, &template).await?;
+    let resolved = Box::pin(resolve(cx, &cluster, &template)).await?;
     let groups = default_groups(&cluster, &template, groups_of)?;
     let mut ask = Ask {
         cluster,
@@ -81,14 +83,15 @@ pub(crate) async fn accept(
         .map_err(|invalid| ApiError::invalid_field(&invalid.field, invalid.reason))?;
     let minutes = ask.cluster.create_timeout.filter(|minutes| *minutes > 0);
     let minutes = u64::try_from(minutes.unwrap_or(DEFAULT_CREATE_TIMEOUT_MINS)).unwrap_or(u64::MAX);
-    Ok(NewCluster {
+    let new = NewCluster {
         sealed: sealed_secrets(cx, ask.cluster.uuid)?,
         cluster: ask.cluster,
         groups: ask.groups,
         resolved: ask.resolved,
         deadline: cx.now().plus(Duration::from_secs(minutes.saturating_mul(60))),
         request_id: cx.ids.outbound().to_owned(),
-    })
+    };
+    Ok((new, unknown))
 }
 
 fn check_counts(wanted: &wire::cluster::NewCluster, version: Version, most: u32) -> ApiResult<()> {
@@ -192,15 +195,17 @@ const FINAL: [&str; 11] = [
     "volume_driver",
 ];
 
-/// Refuses a template from which the driver can build no cluster at all: it is asked about a plain one.
+/// Refuses a template with a wrong label, or from which the driver can build no cluster at all: it is asked about
+/// a plain one. Says which labels have no effect.
 ///
 /// # Errors
 /// 400 that names the field.
-pub(crate) fn check_template(cx: &Context, template: &ClusterTemplate) -> ApiResult<()> {
+pub(crate) fn check_template(cx: &Context, template: &ClusterTemplate) -> ApiResult<Unknown> {
     let drivers = &cx.site.drivers;
     let Some(driver) = template.driver.as_deref().and_then(|name| drivers.named(name)) else {
-        return Ok(());
+        return Ok(Unknown::default());
     };
+    let unknown = labels::check(driver.as_ref(), &template.labels)?;
     let plain = json!({
         "cluster_template_id": template.uuid,
         "flavor_id": "any",
@@ -225,7 +230,7 @@ pub(crate) fn check_template(cx: &Context, template: &ClusterTemplate) -> ApiRes
         Err(invalid) if FINAL.contains(&invalid.field.as_str()) => {
             Err(ApiError::invalid_field(&invalid.field, invalid.reason))
         }
-        _ => Ok(()),
+        _ => Ok(unknown),
     }
 }
 
@@ -243,10 +248,7 @@ async fn resolve(cx: &Context, cluster: &Cluster, template: &ClusterTemplate) ->
     let lookup = Lookup::new(cx);
     let (image, found, external, network, subnet, keypair) = tokio::try_join!(
         lookup.image(&template.image_id),
-        flavors(
-            &lookup,
-            given.into_iter().filter_map(|(_, flavor)| flavor.as_deref())
-        ),
+        lookup.flavors(given.into_iter().filter_map(|(_, flavor)| flavor.as_deref())),
         optional(template.external_network_id.as_deref(), async |ident| lookup
             .external_network(ident)
             .await),
@@ -334,7 +336,7 @@ fn default_groups(
         let least = text.trim().parse().ok().filter(|least| *least >= 0);
         let bad = || {
             ApiError::invalid(
-                "labels[min_node_count]",
+                "labels.min_node_count",
                 text,
                 "Value should be an integer of at least 0",
             )

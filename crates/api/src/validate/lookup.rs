@@ -1,5 +1,7 @@
 //! Look-ups in the cloud with the caller's own token: what a name or id stands for, if the caller may see it.
 
+use std::collections::BTreeMap;
+
 use jeroboam_cloud::compute::{Flavor, Keypair};
 use jeroboam_cloud::image::Image;
 use jeroboam_cloud::network::{Network, Subnet};
@@ -45,19 +47,25 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// A flavor.
+    /// Flavors by what they are called, each once.
     ///
     /// # Errors
-    /// 400 without one.
-    pub(crate) async fn flavor(&self, ident: &str) -> ApiResult<Flavor> {
-        match compute::find_flavor(&self.session, ident)
-            .await
-            .map_err(self.refused())?
-        {
-            Find::One(flavor) => Ok(flavor),
-            Find::None => Err(ApiError::bad_request(format!("Unable to find flavor {ident}."))),
-            Find::Many => Err(several("flavors", ident)),
-        }
+    /// 400 without one, 409 with several.
+    pub(crate) async fn flavors(
+        &self,
+        idents: impl IntoIterator<Item = &str>,
+    ) -> ApiResult<BTreeMap<String, Flavor>> {
+        // Boxed, as is what calls it: look-ups at once are too large for the stack of every request.
+        let found = Box::pin(compute::find_flavors(&self.session, idents)).await;
+        let found = found.map_err(self.refused())?;
+        found
+            .into_iter()
+            .map(|(ident, found)| match found {
+                Find::One(flavor) => Ok((ident, flavor)),
+                Find::None => Err(ApiError::bad_request(format!("Unable to find flavor {ident}."))),
+                Find::Many => Err(several("flavors", &ident)),
+            })
+            .collect()
     }
 
     /// An external network.
@@ -141,21 +149,6 @@ pub(crate) async fn optional<T>(
         Some(ident) => find(ident).await.map(Some),
         None => Ok(None),
     }
-}
-
-/// Looks several flavors up, each once.
-pub(crate) async fn flavors<'n>(
-    lookup: &Lookup<'_>,
-    idents: impl IntoIterator<Item = &'n str>,
-) -> ApiResult<std::collections::BTreeMap<String, Flavor>> {
-    let idents: std::collections::BTreeSet<&str> = idents.into_iter().collect();
-    let found = idents
-        .into_iter()
-        .map(|ident| async move { Ok::<_, ApiError>((ident.to_owned(), lookup.flavor(ident).await?)) });
-    Ok(futures_util::future::try_join_all(found)
-        .await?
-        .into_iter()
-        .collect())
 }
 
 /// Without a boot volume a flavor needs a disk of its own.

@@ -9,7 +9,7 @@ use jeroboam_types::Coe;
 use crate::context::Context;
 use crate::error::{ApiError, ApiResult};
 use crate::validate::driver::{Offer, Wanted};
-use crate::validate::lookup::{Lookup, check_root_volume, flavors, optional};
+use crate::validate::lookup::{Lookup, check_root_volume, optional};
 use crate::validate::{boot_volume_gib, check_docker_volume};
 use crate::wire::template::TemplateFields;
 
@@ -154,7 +154,7 @@ async fn look_up(
     .collect();
     let (image, found, ..) = tokio::try_join!(
         optional(image.as_deref(), async |ident| lookup.image(ident).await),
-        flavors(&lookup, flavor_idents),
+        lookup.flavors(flavor_idents),
         optional(external.as_deref(), async |ident| lookup
             .external_network(ident)
             .await),

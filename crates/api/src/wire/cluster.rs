@@ -152,6 +152,10 @@ pub(crate) fn render(row: &ClusterRow, form: Form, version: Version, base: &str)
         "status": cluster.status,
         "health_status": cluster.health_status,
         "merge_labels": false,
+        // Magnum leaves these two out of the short form: clients that compare a listed cluster with what they want,
+        // such as Ansible's module, then find a difference that is none.
+        "discovery_url": cluster.discovery_url,
+        "floating_ip_enabled": cluster.floating_ip_enabled,
     });
     let renamed = if version >= Version::v1(13) {
         "cluster_id"
@@ -166,7 +170,6 @@ pub(crate) fn render(row: &ClusterRow, form: Form, version: Version, base: &str)
     let more = json!({
         "status_reason": cluster.status_reason,
         "health_status_reason": cluster.health_status_reason,
-        "discovery_url": cluster.discovery_url,
         "api_address": cluster.api_address,
         "coe_version": cluster.coe_version,
         "container_version": cluster.container_version,
@@ -176,7 +179,6 @@ pub(crate) fn render(row: &ClusterRow, form: Form, version: Version, base: &str)
         "master_addresses": node_addresses(&row.groups, true),
         "fixed_network": cluster.fixed_network,
         "fixed_subnet": cluster.fixed_subnet,
-        "floating_ip_enabled": cluster.floating_ip_enabled,
         "master_lb_enabled": cluster.master_lb_enabled,
         "labels_overridden": diff.overridden,
         "labels_added": diff.added,

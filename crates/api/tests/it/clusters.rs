@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 
 use crate::rig::{Rig, keys, merged};
 
-const SHORT: [&str; 16] = [
+const SHORT: [&str; 18] = [
     "cluster_id",
     "cluster_template_id",
     "create_timeout",
+    "discovery_url",
     "docker_volume_size",
     "flavor_id",
+    "floating_ip_enabled",
     "health_status",
     "keypair",
     "labels",
@@ -29,15 +31,13 @@ const SHORT: [&str; 16] = [
     "uuid",
 ];
 
-const MORE: [&str; 19] = [
+const MORE: [&str; 17] = [
     "api_address",
     "coe_version",
     "container_version",
     "created_at",
-    "discovery_url",
     "fixed_network",
     "fixed_subnet",
-    "floating_ip_enabled",
     "health_status_reason",
     "labels_added",
     "labels_overridden",

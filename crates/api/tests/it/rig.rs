@@ -11,10 +11,13 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use jeroboam_api::App;
-use jeroboam_cloud::{Connector, Credentials, DomainName, Options, Scope, UserName};
+use jeroboam_cloud::{Connector, Credentials, DomainName, Options, Scope, Session, UserName};
 use jeroboam_config::Config;
 use jeroboam_driver::graph::Made;
-use jeroboam_driver::{Access, Ask, Driver, DriverError, Drivers, Graph, Invalid, NodeAsk, Provides, Report};
+use jeroboam_driver::{
+    Access, Ask, Driver, DriverError, Drivers, Graph, Invalid, LabelDefault, LabelKind, LabelReach,
+    LabelSpec, NodeAsk, Provides, Report,
+};
 use jeroboam_pki::Keyring;
 use jeroboam_simcloud::SimCloud;
 use jeroboam_simcloud::keystone::{Grant, Target};
@@ -55,6 +58,29 @@ const SWARM: &[Provides] = &[
         coe: Coe::SwarmMode,
     },
 ];
+const LABELS: &[LabelSpec] = &[
+    LabelSpec {
+        name: "boot_volume_size",
+        kind: LabelKind::Integer {
+            min: 0,
+            max: 100,
+            unit: "GiB",
+        },
+        default: LabelDefault::Option {
+            section: "cinder",
+            name: "default_boot_volume_size",
+        },
+        reach: LabelReach::NodeGroup,
+        description: "boots from a volume",
+    },
+    LabelSpec {
+        name: "paper_kind",
+        kind: LabelKind::Choice(&["plain", "lined"]),
+        default: LabelDefault::Value("plain"),
+        reach: LabelReach::Cluster,
+        description: "kind of paper",
+    },
+];
 const BARE: &[Provides] = &[Provides {
     server_type: ServerType::Bm,
     os: None,
@@ -73,6 +99,10 @@ impl Driver for Paper {
 
     fn beta(&self) -> bool {
         self.0.starts_with("beta")
+    }
+
+    fn labels(&self) -> &'static [LabelSpec] {
+        LABELS
     }
 
     fn validate(&self, ask: &Ask) -> Result<(), Invalid> {
@@ -223,9 +253,14 @@ impl Rig {
         }
     }
 
+    /// A session of a user at the other services.
+    pub fn session(&self, user: &str, project: &str) -> Session {
+        self.connector.session(password(user, project))
+    }
+
     /// A new token.
     pub async fn token(&self, user: &str, project: &str) -> String {
-        let session = self.connector.session(password(user, project));
+        let session = self.session(user, project);
         session.token().await.unwrap().token.expose_secret().to_owned()
     }
 

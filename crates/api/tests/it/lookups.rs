@@ -1,0 +1,117 @@
+//! What requests cost other services: each thing that is named is looked up once, and nothing else is asked.
+
+use std::collections::BTreeMap;
+
+use jeroboam_cloud::{compute, network};
+use serde_json::json;
+
+use crate::rig::{Rig, merged, template};
+
+const PUBLIC_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJXoHPcqjAR1RDVTDGTGqWkFBOvuJ3sxRn7GEgcfnhCx somebody";
+
+/// Calls to other services since the last look, without those to Keystone.
+fn calls(rig: &Rig) -> BTreeMap<String, u64> {
+    let counts = rig.cloud.calls();
+    rig.cloud.reset_counts();
+    let others = counts
+        .calls
+        .keys()
+        .filter(|operation| !operation.contains(" identity "));
+    others
+        .map(|operation| (operation.clone(), counts.of(operation)))
+        .collect()
+}
+
+fn each_once<const N: usize>(operations: [&str; N]) -> BTreeMap<String, u64> {
+    operations.map(|operation| (operation.to_owned(), 1)).into()
+}
+
+#[tokio::test]
+async fn a_creation_looks_everything_up_once() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    let session = rig.session("demo", "demo");
+    let own = network::create_network(&session, "own").await.unwrap();
+    let subnet = network::create_subnet(&session, "own", &own.id, "10.9.0.0/24", &[]);
+    subnet.await.unwrap();
+    let key = compute::create_keypair(&session, "key", PUBLIC_KEY);
+    key.await.unwrap();
+    calls(&rig);
+    let names = [
+        "GET image /v2/images",
+        "GET network /v2.0/networks",
+        "GET compute /v2.1/flavors/detail",
+    ];
+    let uuid = rig
+        .template(&token, json!({"master_flavor_id": "m1.medium"}))
+        .await;
+    assert_eq!(calls(&rig), each_once(names));
+
+    let more = json!({"keypair": "key", "fixed_subnet": "own"});
+    rig.cluster(&token, &uuid, more).await;
+    let mut expected = each_once(names);
+    expected.extend(each_once([
+        "GET network /v2.0/subnets",
+        "GET compute /v2.1/os-keypairs/{name}",
+    ]));
+    assert_eq!(calls(&rig), expected);
+}
+
+#[tokio::test]
+async fn ids_are_asked_for_directly_and_never_in_lists() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    let image = rig
+        .cloud
+        .with_world(|world| world.glance.images.keys().next().unwrap().clone());
+    let external = rig.cloud.with_world(|world| {
+        let mut networks = world.neutron.networks.iter();
+        networks
+            .find(|(_, network)| network.is_external)
+            .unwrap()
+            .0
+            .clone()
+    });
+    let (small, medium) = rig.cloud.with_world(|world| {
+        let id = |name: &str| {
+            let mut flavors = world.nova.flavors.iter();
+            flavors.find(|(_, flavor)| flavor.name == name).unwrap().0.clone()
+        };
+        (id("m1.small"), id("m1.medium"))
+    });
+    calls(&rig);
+    let ids = json!({
+        "image_id": image, "external_network_id": external, "flavor_id": small, "master_flavor_id": medium,
+    });
+    rig.template(&token, ids).await;
+    let mut expected = each_once(["GET image /v2/images/{id}", "GET network /v2.0/networks/{id}"]);
+    expected.insert("GET compute /v2.1/flavors/{name}".to_owned(), 2);
+    assert_eq!(calls(&rig), expected);
+}
+
+#[tokio::test]
+async fn reading_and_renaming_ask_nobody() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    let uuid = rig.template(&token, json!({})).await;
+    rig.cluster(&token, &uuid, json!({})).await;
+    calls(&rig);
+    for path in [
+        "/v1/clusters/prod",
+        "/v1/clusters/detail",
+        "/v1/clustertemplates",
+        "/v1/drivers",
+    ] {
+        rig.get(&token, path).await.expect(200);
+    }
+    let patch = json!([{"op": "replace", "path": "/name", "value": "other"}]);
+    let path = format!("/v1/clustertemplates/{uuid}");
+    rig.call(&token, "PATCH", &path, Some(patch)).await.expect(200);
+    // A body that cannot be right is refused before anybody is asked.
+    let wrong = merged(template(), json!({"network_driver": "smoke"}));
+    rig.call(&token, "POST", "/v1/clustertemplates", Some(wrong))
+        .await
+        .refusal(400);
+    assert_eq!(calls(&rig), BTreeMap::new());
+}
