@@ -2,6 +2,7 @@
 
 mod arrows;
 mod e2e;
+mod interop;
 mod lab;
 mod setup;
 

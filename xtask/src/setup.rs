@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run;
+use crate::{interop, run};
 
 /// The unmodified clients that the tests drive, and what they compare with, exactly these versions.
 const CLIENTS: &[&str] = &[
@@ -37,6 +37,7 @@ pub fn all(no_machines: bool) -> Result<()> {
     packages(PROGRAMS.iter().chain(machines))?;
     clients()?;
     venv("fuzzers", FUZZERS)?;
+    interop::all()?;
     if !no_machines {
         run(
             "cargo",
@@ -62,6 +63,11 @@ fn packages<'a>(programs: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Resul
     if !venv_works() {
         missing.push("python3-venv");
     }
+    install(&missing)
+}
+
+/// Installs Debian packages by name.
+pub fn install(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -71,7 +77,7 @@ fn packages<'a>(programs: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Resul
         eprintln!("{error:#}; going on");
     }
     let fixed = ["install", "--yes", "--quiet", "--no-install-recommends"];
-    run("apt-get", &[&fixed[..], &missing].concat())
+    run("apt-get", &[&fixed[..], missing].concat())
         .with_context(|| format!("cannot install {}; install them by hand", missing.join(" ")))
 }
 
@@ -92,7 +98,7 @@ pub fn packages_without_starting(programs: &[(&str, &str)]) -> Result<()> {
 }
 
 /// Installs packages of PyPI into a directory of their own, unless exactly they are there.
-fn venv(name: &str, packages: &[&str]) -> Result<()> {
+pub fn venv(name: &str, packages: &[&str]) -> Result<()> {
     let directory = cache_directory()?.join(name);
     let stamp = directory.join("installed");
     let wanted = packages.join("\n");

@@ -1,5 +1,8 @@
 //! The unmodified clients from PyPI against a running service.
 
+mod matrix;
+mod others;
+
 use std::process::Command;
 
 use crate::rig::Rig;

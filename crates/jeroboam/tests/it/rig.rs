@@ -160,7 +160,7 @@ impl Rig {
         panic!("{part} does not appear in {}", file.display());
     }
 
-    /// The unmodified `openstack` client as a user of the demo project.
+    /// The unmodified `openstack` client as a user of a project.
     pub async fn openstack(&self, user: &str, project: &str, arguments: &[&str]) -> Output {
         self.openstack_with(user, project, arguments, None).await
     }
@@ -173,28 +173,74 @@ impl Rig {
         arguments: &[&str],
         authorities: Option<&Path>,
     ) -> Output {
-        let authorities = authorities.unwrap_or(Path::new("")).to_owned();
-        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (auth_url, home) = (self.cloud.auth_url(), self.directory.path().to_owned());
-        let (user, project) = (user.to_owned(), project.to_owned());
-        tokio::task::spawn_blocking(move || {
-            Command::new(clients().join("bin/openstack"))
-                .args(arguments)
-                .env("HOME", home)
-                .env("SHELL", "/bin/bash")
-                .env("OS_AUTH_URL", auth_url)
-                .env("OS_IDENTITY_API_VERSION", "3")
-                .env("OS_USERNAME", user)
-                .env("OS_PASSWORD", "secret")
-                .env("OS_PROJECT_NAME", project)
-                .env("OS_USER_DOMAIN_ID", "default")
-                .env("OS_PROJECT_DOMAIN_ID", "default")
-                .env("OS_CACERT", authorities)
-                .output()
+        let mut command = Clients::Newest.command("openstack");
+        self.log_in(&mut command, user);
+        command
+            .env("OS_PROJECT_NAME", project)
+            .env("OS_CACERT", authorities.unwrap_or(Path::new("")))
+            .args(arguments);
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap()
+    }
+
+    /// Lets a client log in as a user of the project of the same name.
+    pub fn log_in(&self, command: &mut Command, user: &str) {
+        command
+            .env("HOME", self.directory.path())
+            .env("SHELL", "/bin/bash")
+            .env("OS_AUTH_URL", self.cloud.auth_url())
+            .env("OS_IDENTITY_API_VERSION", "3")
+            .env("OS_USERNAME", user)
+            .env("OS_PASSWORD", "secret")
+            .env("OS_PROJECT_NAME", user)
+            .env("OS_USER_DOMAIN_ID", "default")
+            .env("OS_PROJECT_DOMAIN_ID", "default");
+    }
+
+    /// Id of a project.
+    pub fn project_id(&self, name: &str) -> String {
+        self.cloud.with_world(|world| {
+            let mut projects = world.keystone.projects.iter();
+            projects
+                .find(|(_, project)| project.name == name)
                 .unwrap()
+                .0
+                .clone()
         })
-        .await
-        .unwrap()
+    }
+
+    /// A new signing request, as a file.
+    pub fn csr(&self) -> PathBuf {
+        let [key, csr] = ["rig.key", "rig.csr"].map(|name| self.directory.path().join(name));
+        let made = Command::new("openssl")
+            .args([
+                "req",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-subj",
+                "/O=rig/CN=somebody",
+                "-keyout",
+            ])
+            .arg(key)
+            .arg("-out")
+            .arg(&csr)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        csr
+    }
+
+    /// Waits until the demo project has no cluster.
+    pub async fn wait_gone(&self) {
+        for _ in 0..100 {
+            if self.demo_json(&["coe", "cluster", "list"]).await == serde_json::json!([]) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        panic!("there are still clusters");
     }
 
     /// The same, of the demo user; must succeed.
@@ -237,9 +283,38 @@ pub fn http() -> reqwest::Client {
         .unwrap()
 }
 
-/// The unmodified clients from PyPI.
-fn clients() -> PathBuf {
-    installed("clients", "bin/openstack")
+/// Unmodified clients, as `cargo xtask setup` installs them.
+#[derive(Clone, Copy, Debug)]
+pub enum Clients {
+    /// The newest from PyPI.
+    Newest,
+    /// Those of the release 2025.1, with Ansible.
+    Epoxy,
+}
+
+impl Clients {
+    /// A program of the set.
+    pub fn program(self, name: &str) -> PathBuf {
+        let set = match self {
+            Self::Newest => "clients",
+            Self::Epoxy => "clients-2025.1",
+        };
+        let program = format!("bin/{name}");
+        installed(set, &program).join(&program)
+    }
+
+    /// A call of a program of the set.
+    pub fn command(self, program: &str) -> Command {
+        let path = self.program(program);
+        let bin = path.parent().unwrap().display().to_string();
+        let mut command = Command::new(path);
+        // Ansible looks for its parts there.
+        command.env(
+            "PATH",
+            format!("{bin}:{}", std::env::var("PATH").unwrap_or_default()),
+        );
+        command
+    }
 }
 
 /// A directory that `cargo xtask setup` fills, with a program in it.
