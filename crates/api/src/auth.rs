@@ -22,8 +22,9 @@ use moka::future::Cache;
 use secrecy::SecretString;
 use tokio_util::task::TaskTracker;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, Names};
 use crate::error::{ApiError, ApiResult};
+use crate::policy::Judge;
 
 /// How long a refusal is remembered.
 const REFUSAL_TTL: Duration = Duration::from_secs(5);
@@ -285,11 +286,17 @@ fn caller_of(info: TokenInfo, token: SecretString) -> Caller {
     Caller {
         user_id: info.user_id.into(),
         project_id: info.project_id.map(Into::into),
-        // The rules know roles in a project and in the system: the administrator of a domain is nobody here.
-        roles: match info.domain_id {
-            Some(_) => Vec::new(),
-            None => info.roles,
-        },
+        roles: info.roles,
+        is_system: info.is_system,
+        names: Arc::new(Names {
+            user_name: info.user_name,
+            user_domain_id: info.user_domain_id,
+            user_domain_name: info.user_domain_name,
+            project_name: info.project_name,
+            project_domain_id: info.project_domain_id,
+            domain_id: info.domain_id,
+        }),
+        judge: Judge::default(),
         is_app_cred: info.app_cred,
         token,
     }

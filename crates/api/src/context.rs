@@ -23,6 +23,8 @@ use crate::error::ApiResult;
 use crate::microversion::Version;
 use crate::negotiate::{self, BodyKind};
 use crate::path::Path;
+use crate::policy::rulebook::{PolicyFiles, Rulebook};
+use crate::policy::servers::Servers;
 use crate::query::Query;
 use crate::request_id::RequestIds;
 use crate::server::Peer;
@@ -33,6 +35,8 @@ pub(crate) struct Site {
     pub(crate) app: App,
     pub(crate) settings: Settings,
     pub(crate) tokens: Tokens,
+    pub(crate) rulebook: Rulebook,
+    pub(crate) policy_servers: Arc<Servers>,
     /// Those that new clusters may be made with.
     pub(crate) drivers: Drivers,
     pub(crate) metrics: Metrics,
@@ -50,6 +54,12 @@ impl Site {
             metrics.clone(),
         );
         let options = &app.config.drivers;
+        let rulebook = Rulebook::new(PolicyFiles::new(&app.config), (app.clock)());
+        let policy_servers = Servers::new(&app.config).unwrap_or_else(|error| {
+            tracing::error!(%error, "rules that ask a server refuse everything");
+            Servers::default()
+        });
+        let policy_servers = Arc::new(policy_servers);
         Self {
             drivers: app
                 .drivers
@@ -58,6 +68,8 @@ impl Site {
             settings,
             tokens,
             metrics,
+            rulebook,
+            policy_servers,
         }
     }
 }

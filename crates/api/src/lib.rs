@@ -45,6 +45,7 @@ use jeroboam_types::Millis;
 use tokio::sync::Notify;
 
 pub use idempotency::KEPT_FOR as ANSWERS_KEPT_FOR;
+pub use policy::rulebook::PolicyFiles;
 pub use server::{Listener, LowestTls, Server, Tls, TlsError, serve};
 
 /// What the API works with.
@@ -66,6 +67,28 @@ pub struct App {
     pub wake: Arc<Notify>,
     /// The present moment.
     pub clock: fn() -> Millis,
+}
+
+/// Checks what the API would find out too late: policy files that cannot be used, and options of the servers that
+/// rules ask.
+///
+/// # Errors
+/// What is wrong, with file and line.
+pub fn check_policy(config: &Config) -> Result<(), PolicyError> {
+    PolicyFiles::new(config).read()?;
+    policy::servers::Servers::new(config)?;
+    Ok(())
+}
+
+/// What is wrong with the policy.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] jeroboam_policy::FileError),
+    /// Servers cannot be asked.
+    #[error(transparent)]
+    Servers(#[from] policy::servers::ServersError),
 }
 
 /// The API as a service. It has a single entrance: paths are taken apart by a table of its own, since Magnum's

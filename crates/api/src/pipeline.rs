@@ -140,6 +140,8 @@ async fn handle(
     let routed = path.and_then(|path| Ok((route(&parts.method, &path)?, path)));
     learnt.operation = routed.as_ref().ok().and_then(|(route, _)| route.operation());
     let caller = site.tokens.authenticate(parts).await?;
+    let rules = site.rulebook.rules((site.app.clock)());
+    let caller = caller.before(rules, Arc::clone(&site.policy_servers)).await;
     learnt.caller = Some(caller.clone());
     let version = Version::requested(&parts.headers)?;
     learnt.version = Some(version);

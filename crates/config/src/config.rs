@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use crate::option::{Section, SectionSpec};
 use crate::sections::{
     Api, Certificates, Cinder, Cluster, ClusterTemplate, Cors, Database, Drivers, Engine, General,
-    Healthcheck, KeystoneAuth, KeystoneAuthtoken, Metrics, OctaviaClient, OsloMiddleware, Quotas,
+    Healthcheck, KeystoneAuth, KeystoneAuthtoken, Metrics, OctaviaClient, OsloMiddleware, OsloPolicy, Quotas,
     ServiceClient, Trust, X509,
 };
 use crate::source::Source;
@@ -27,11 +27,13 @@ macro_rules! config {
             /// What is odd but not wrong, one sentence each, with file and line: unknown options and sections, and
             /// values that are not supported.
             pub warnings: Vec<String>,
+            /// Where files with relative names are looked for: beside the configuration files.
+            pub directories: Vec<PathBuf>,
         }
 
         impl Config {
             fn read(source: &Source) -> Result<Self, ConfigError> {
-                Ok(Self { $($field: <$section as Section>::read($name, source)?,)+ warnings: Vec::new() })
+                Ok(Self { $($field: <$section as Section>::read($name, source)?,)+ warnings: Vec::new(), directories: Vec::new() })
             }
         }
     };
@@ -41,6 +43,7 @@ config! {
     "DEFAULT" default: General;
     "api" api: Api;
     "oslo_middleware" oslo_middleware: OsloMiddleware;
+    "oslo_policy" oslo_policy: OsloPolicy;
     "healthcheck" healthcheck: Healthcheck;
     "cors" cors: Cors;
     "metrics" metrics: Metrics;
@@ -134,7 +137,13 @@ impl Config {
             }
         }
         source.add_environment(environment);
-        Self::finish(source)
+        let mut config = Self::finish(source)?;
+        let parents = files
+            .iter()
+            .filter_map(|file| file.parent())
+            .map(Path::to_path_buf);
+        config.directories = parents.chain(dirs.iter().cloned()).collect();
+        Ok(config)
     }
 
     /// The configuration that a file with this text gives, without any environment: for tests.

@@ -21,7 +21,6 @@ const SECTIONS: &[&str] = &[
     "oslo_messaging_notifications",
     "oslo_messaging_rabbit",
     "oslo_middleware_tracing",
-    "oslo_policy",
     "oslo_reports",
     "oslo_versionedobjects",
     "profiler",

@@ -19,7 +19,9 @@ mod value;
 use std::path::PathBuf;
 
 pub use config::{Config, ServiceCredentials};
-pub use value::{AffinityPolicy, AuthType, CertManager, IdentityMode, Interface, TlsVersion};
+pub use value::{
+    AffinityPolicy, AuthType, CertManager, IdentityMode, Interface, RemoteContentType, TlsVersion,
+};
 
 /// Why a configuration cannot be used. The value of a secret option is never shown.
 #[derive(Debug, thiserror::Error)]

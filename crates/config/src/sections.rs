@@ -11,7 +11,9 @@ use secrecy::SecretString;
 
 use crate::option::Initial::{HostName, Text, Unset};
 use crate::option::sections;
-use crate::value::{AffinityPolicy, AuthType, CertManager, IdentityMode, Interface, TlsVersion};
+use crate::value::{
+    AffinityPolicy, AuthType, CertManager, IdentityMode, Interface, RemoteContentType, TlsVersion,
+};
 
 /// Names for `[x509] allowed_extensions`.
 const EXTENSIONS: &[&str] = &[
@@ -177,6 +179,33 @@ sections! {
         enable_proxy_headers_parsing: bool = Text("false");
         /// Largest body of a request, in bytes.
         max_request_body_size: u64 = Text("114688"), positive;
+    }
+
+    /// Who may do what.
+    OsloPolicy {
+        /// File with rules that take the place of defaults. Relative names are looked for beside the configuration
+        /// files. It is read again when it changes.
+        policy_file: PathBuf = Text("policy.yaml");
+        /// Directories of more such files, read after it in the order of their names.
+        policy_dirs: Vec<String> = Text("policy.d");
+        /// Refuse tokens whose scope a rule is not made for.
+        enforce_scope: bool = Text("true");
+        /// Grant nothing by defaults that newer ones have replaced.
+        enforce_new_defaults: bool = Text("true");
+        /// Rule in place of one that is referred to and not defined.
+        policy_default_rule: String = Text("default");
+        /// Seconds that a server asked by an http: or https: rule may take.
+        remote_timeout: f64 = Text("60"), positive;
+        /// How such a server is asked: application/x-www-form-urlencoded or application/json.
+        remote_content_type: RemoteContentType = Text("application/x-www-form-urlencoded");
+        /// Check the certificate of such a server. oslo.policy does not unless told to.
+        remote_ssl_verify_server_crt: bool = Text("true");
+        /// PEM file with the authorities that its certificate is checked against; the system's when unset.
+        remote_ssl_ca_crt_file: Option<PathBuf> = Unset;
+        /// PEM file with the certificate to show to such a server.
+        remote_ssl_client_crt_file: Option<PathBuf> = Unset;
+        /// PEM file with its key, if that is not in the same file.
+        remote_ssl_client_key_file: Option<PathBuf> = Unset;
     }
 
     /// The /healthcheck resource.

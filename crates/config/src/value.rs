@@ -179,6 +179,14 @@ choices! {
         Admin "admin" | "adminURL";
     }
 
+    /// How servers of policy rules are asked.
+    RemoteContentType {
+        /// A form whose values are JSON.
+        Form "application/x-www-form-urlencoded";
+        /// JSON.
+        Json "application/json";
+    }
+
     /// How the engine acts for the owner of a cluster.
     IdentityMode {
         /// The service's own user is granted the roles it needs in the cluster's project.

@@ -55,6 +55,11 @@ pub enum Command {
         #[command(subcommand)]
         command: DriversCommand,
     },
+    /// Rules of who may do what
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
     /// Print the completion script of a shell
     Completion { shell: clap_complete::Shell },
 }
@@ -81,6 +86,32 @@ pub enum ConfigCommand {
     Sample,
     /// Read the configuration as the service would, and report what is wrong or unknown
     Check,
+}
+
+#[derive(Subcommand)]
+pub enum PolicyCommand {
+    /// Print a commented policy file with every rule
+    Sample,
+    /// Print every rule as it is in force, defaults and policy files together
+    List,
+    /// Check policy files, or what they grant to a token; exits with 1 if something is wrong or refused
+    Check(PolicyCheck),
+}
+
+#[derive(Args)]
+pub struct PolicyCheck {
+    /// Policy files to check in place of the configured ones
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Keystone's JSON about a token, or a JSON object of credentials; - reads standard input
+    #[arg(long, value_name = "FILE")]
+    pub token: Option<PathBuf>,
+    /// JSON object of what is asked for; the token's own project and user if left out
+    #[arg(long, value_name = "JSON", requires = "token")]
+    pub target: Option<String>,
+    /// Rule to check, may be given several times; all of them if left out
+    #[arg(long, value_name = "NAME", requires = "token")]
+    pub rule: Vec<String>,
 }
 
 /// What servers of the simulated cloud are.

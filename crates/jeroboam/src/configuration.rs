@@ -51,6 +51,7 @@ pub fn check(arguments: &Configuration) -> anyhow::Result<()> {
     trustee_admin(&config)?;
     jeroboam_store::Store::check_url(config.database.connection.expose_secret())?;
     engine(&config)?.validate()?;
+    jeroboam_api::check_policy(&config)?;
     crate::listen::tls(&config)?;
     output::line("the configuration is usable")
 }

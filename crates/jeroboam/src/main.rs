@@ -11,6 +11,7 @@ mod listen;
 mod logging;
 mod metrics;
 mod output;
+mod policy;
 mod serve;
 mod simcloud;
 mod systemd;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command, ConfigCommand, DriversCommand, KeysCommand};
+use crate::cli::{Cli, Command, ConfigCommand, DriversCommand, KeysCommand, PolicyCommand};
 
 fn main() -> ExitCode {
     // Two crypto providers in one process would make rustls panic at its first use: ours is chosen here, once.
@@ -72,6 +73,15 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             let config = configuration::load(&cli.configuration)?;
             output::text(&drivers::table(&drivers::all(), &config.drivers, labels))
         }
+        Command::Policy {
+            command: PolicyCommand::Sample,
+        } => output::text(&jeroboam_policy::sample(jeroboam_policy::magnum::RULES)),
+        Command::Policy {
+            command: PolicyCommand::List,
+        } => policy::list(&cli.configuration),
+        Command::Policy {
+            command: PolicyCommand::Check(arguments),
+        } => policy::check(&cli.configuration, &arguments),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "jeroboam", &mut std::io::stdout());
             Ok(())

@@ -48,6 +48,7 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
     let mut options = configuration::engine(&config)?;
     options.validate()?;
     Store::check_url(config.database.connection.expose_secret())?;
+    jeroboam_api::check_policy(&config)?;
 
     let tls = listen::tls(&config)?;
     let metrics = Metrics::default();

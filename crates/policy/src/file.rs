@@ -51,7 +51,7 @@ pub fn read(file: &Path, text: &str) -> Result<Vec<Override>, FileError> {
     let entries = read.map_err(|error| FileError {
         file: file.to_owned(),
         line: error.location().map(|place| place.line()),
-        reason: error.without_snippet().to_string(),
+        reason: error.without_snippet().to_string().replace('\n', "; "),
     })?;
     let entries = entries.map(|entries| entries.0).unwrap_or_default();
     entries

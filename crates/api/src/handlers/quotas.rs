@@ -26,7 +26,7 @@ pub(crate) async fn list(cx: &Context) -> ApiResult<Response> {
     let key = SortKey::parse(Table::Quotas, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
     cx.caller.may(Action::QuotaList, Target::Own).await?;
     let own = cx.caller.project_id.clone().unwrap_or_default();
-    let project = (!(all && cx.caller.is_admin())).then_some(&own);
+    let project = (!(all && cx.caller.sees_all_projects())).then_some(&own);
     let listed = cx.store().quotas().list(project, &paging.page(key)).await;
     let mut rows = listed.map_err(|error| match error {
         StoreError::NotFound => paging.marker_gone("Quota"),
@@ -48,7 +48,7 @@ pub(crate) async fn show(cx: &Context, project: &str, resource: &str) -> ApiResu
     cx.query.only(&[])?;
     cx.caller.may(Action::QuotaShow, Target::Own).await?;
     let asked = ProjectId::from(project);
-    if !cx.caller.is_admin() && cx.caller.project_id.as_ref() != Some(&asked) {
+    if !cx.caller.sees_all_projects() && cx.caller.project_id.as_ref() != Some(&asked) {
         return Err(ApiError::forbidden(
             "Policy does not allow quota:get of another project.",
         ));

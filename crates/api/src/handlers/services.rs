@@ -53,9 +53,10 @@ pub(crate) async fn stats(cx: &Context) -> ApiResult<Response> {
     }
     let asked = cx.query.find("project_id").map(ProjectId::from);
     let scope = match asked {
-        None if cx.caller.is_admin() => Scope::All,
         None => permit.scope,
-        Some(project_id) if cx.caller.is_admin() || cx.caller.project_id.as_ref() == Some(&project_id) => {
+        Some(project_id)
+            if matches!(permit.scope, Scope::All) || cx.caller.project_id.as_ref() == Some(&project_id) =>
+        {
             Scope::Project { project_id }
         }
         Some(_) => {

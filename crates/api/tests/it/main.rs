@@ -19,6 +19,7 @@ mod microversions;
 mod nodegroups;
 mod openapi;
 mod paging;
+mod policy;
 mod quotas;
 mod rig;
 mod routing;

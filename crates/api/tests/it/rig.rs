@@ -300,6 +300,37 @@ impl Rig {
         });
     }
 
+    /// Gives a user a role somewhere.
+    pub fn grant(&self, user: &str, target: Target, role: &str) {
+        self.cloud.with_world(|world| {
+            let keystone = &mut world.keystone;
+            let id_of = |name: &str| {
+                let found = keystone.users.iter().find(|(_, user)| user.name == name);
+                found.map(|(id, _)| id.clone()).unwrap()
+            };
+            let role = keystone.roles.iter().find(|(_, known)| known.name == role);
+            let (user_id, role_id) = (id_of(user), role.map(|(id, _)| id.clone()).unwrap());
+            keystone.grants.insert(Grant {
+                user_id,
+                target,
+                role_id,
+            });
+        });
+    }
+
+    /// A new token that is good for something else than a project.
+    pub async fn scoped_token(&self, user: &str, scope: Scope) -> String {
+        let Credentials::Password { user, password, .. } = password(user, "") else {
+            unreachable!("passwords are all there is");
+        };
+        let session = self.connector.session(Credentials::Password {
+            user,
+            password,
+            scope,
+        });
+        session.token().await.unwrap().token.expose_secret().to_owned()
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

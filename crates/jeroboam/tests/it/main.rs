@@ -10,6 +10,7 @@ mod clients;
 mod kubernetes;
 mod limits;
 mod machines;
+mod policy;
 mod rig;
 mod schemathesis;
 mod serving;
