@@ -185,7 +185,8 @@ fn the_defaults_are_those_of_magnum_where_magnum_has_them() {
     );
     assert_eq!(
         config.cluster_template.kubernetes_allowed_network_drivers,
-        ["flannel", "calico"]
+        ["flannel", "calico", "neutron"],
+        "Magnum's, and the one of our own"
     );
     assert_eq!(config.trust.identity, IdentityMode::Grant);
     assert_eq!(config.trust.roles, Vec::<String>::new());

@@ -197,17 +197,18 @@ mod tests {
     fn only_the_process_that_was_started_is_stopped() {
         let directory = std::env::temp_dir().join(format!("jeroboam-lab-{}", std::process::id()));
         let pids = Pids {
-            directory: directory.clone(),
-            logs: directory.clone(),
+            directory: directory.join("pids"),
+            logs: directory.join("logs"),
         };
-        make_directory(&directory).unwrap();
+        make_directory(&pids.directory).unwrap();
+        make_directory(&pids.logs).unwrap();
         pids.start("sleeper", Command::new("sleep").arg("1000")).unwrap();
         assert!(pids.is_alive("sleeper"));
 
         // The same number, but another process than the one that was started.
-        let text = fs::read_to_string(directory.join("sleeper")).unwrap();
+        let text = fs::read_to_string(pids.directory.join("sleeper")).unwrap();
         let pid = text.split_once(' ').unwrap().0;
-        fs::write(directory.join("stranger"), format!("{pid} 1")).unwrap();
+        fs::write(pids.directory.join("stranger"), format!("{pid} 1")).unwrap();
         assert!(!pids.is_alive("stranger"));
         pids.stop(&["stranger".to_owned()]);
         assert!(pids.is_alive("sleeper"));

@@ -30,13 +30,13 @@ project_domain_id = default
 trustee_domain_name = magnum
 trustee_domain_admin_name = magnum_domain_admin
 trustee_domain_admin_password = secret
-[drivers]
-trust_server_active = true
-laboratory = true
 ",
         state = state.display()
     )
 }
+
+/// Servers of the simulated cloud are called ready when they are ACTIVE, since nothing boots on them.
+const LABORATORY: &str = "[drivers]\ntrust_server_active = true\nlaboratory = true\n";
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
@@ -79,7 +79,11 @@ impl Rig {
         let port = free_port();
         cloud.set_container_infra(&format!("{scheme}://127.0.0.1:{port}/v1"));
         let text = configuration(&directory.path().join("state"), port, &cloud.auth_url());
-        std::fs::write(directory.path().join("jeroboam.conf"), text + more).unwrap();
+        std::fs::write(
+            directory.path().join("jeroboam.conf"),
+            text + LABORATORY + more,
+        )
+        .unwrap();
         Self {
             cloud,
             directory,

@@ -126,6 +126,7 @@ async fn an_outage_is_told_in_words_that_the_openstack_client_shows() {
     let matches = Match {
         service: Some(Service::Identity),
         method: Some("GET".to_owned()),
+        path: Some("/v3/auth/tokens".to_owned()),
         ..Match::default()
     };
     let down = Effect::Status {
@@ -162,6 +163,20 @@ async fn over_unix(socket: &Path, path: &str) -> String {
     answer
 }
 
+/// Everything that the service manager is told up to a message, which must come before its socket loses patience.
+async fn heard_until(manager: UnixDatagram, end: &'static str) -> (UnixDatagram, Vec<String>) {
+    let listen = move || {
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|last| last != end) {
+            let mut text = [0; 100];
+            let length = manager.recv(&mut text).unwrap();
+            heard.push(String::from_utf8(text[..length].to_vec()).unwrap());
+        }
+        (manager, heard)
+    };
+    tokio::task::spawn_blocking(listen).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_manager_hears_of_start_life_and_end_and_the_socket_file_goes() {
     let directory = tempfile::tempdir().unwrap();
@@ -180,14 +195,8 @@ async fn the_service_manager_hears_of_start_life_and_end_and_the_socket_file_goe
     // What a process that was killed has left behind is in nobody's way.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     rig.start_service().await;
-    let hear = move || {
-        let mut text = [0; 100];
-        let length = manager.recv(&mut text).unwrap();
-        let text = String::from_utf8(text[..length].to_vec()).unwrap();
-        (manager.try_clone().unwrap(), text)
-    };
-    let (manager, heard) = tokio::task::spawn_blocking(hear).await.unwrap();
-    assert_eq!(heard, "READY=1");
+    let (manager, heard) = heard_until(manager, "WATCHDOG=1").await;
+    assert_eq!(heard.first().map(String::as_str), Some("READY=1"), "{heard:?}");
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let answer = over_unix(&socket, "/healthcheck").await;
@@ -197,19 +206,7 @@ async fn the_service_manager_hears_of_start_life_and_end_and_the_socket_file_goe
     );
 
     rig.signal(Signal::TERM);
-    let rest = tokio::task::spawn_blocking(move || {
-        let mut heard = Vec::new();
-        loop {
-            let mut text = [0; 100];
-            let length = manager.recv(&mut text).unwrap();
-            heard.push(String::from_utf8(text[..length].to_vec()).unwrap());
-            if heard.last().is_some_and(|last| last == "STOPPING=1") {
-                return heard;
-            }
-        }
-    });
-    let rest = rest.await.unwrap();
-    assert!(rest.contains(&"WATCHDOG=1".to_owned()), "{rest:?}");
+    heard_until(manager, "STOPPING=1").await;
     assert!(rig.ended().await.success());
     assert!(!socket.exists(), "the socket file is left");
 }
@@ -241,11 +238,13 @@ async fn the_service_takes_sockets_over_from_the_service_manager() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_is_counted_and_logged_and_the_log_file_can_be_moved_away() {
+    let logs = tempfile::tempdir().unwrap();
     let port = free_port();
     let more = format!(
-        "[DEFAULT]\nlog_file = service.txt\nlog_dir = $state_path/..\n[metrics]\nlisten = 127.0.0.1:{port}\n\
+        "[DEFAULT]\nlog_file = service.txt\nlog_dir = {}\n[metrics]\nlisten = 127.0.0.1:{port}\n\
          [api]\naccess_log_format = %(method)s %(path)s %(status)s %(project_id)s %(microversion)s %(client)s \
-         %(user_agent)s %(request_id)s.\n[cors]\nallowed_origin = https://dashboard.example\n"
+         %(user_agent)s %(request_id)s.\n[cors]\nallowed_origin = https://dashboard.example\n",
+        logs.path().display()
     );
     let mut rig = Rig::prepare(&more, "http", http()).await;
     rig.start_service().await;
@@ -265,7 +264,7 @@ async fn what_happens_is_counted_and_logged_and_the_log_file_can_be_moved_away()
     );
     let request_id = unknown.headers()["x-openstack-request-id"].to_str().unwrap();
 
-    let file = rig.directory.path().join("service.txt");
+    let file = logs.path().join("service.txt");
     let line = format!("GET /v1/clusters/secret-name 401 - - 127.0.0.1 two?words {request_id}.");
     let log = rig.wait_text(&file, &line).await;
     assert!(log.contains("GET /v1/clusters 200 "), "{log}");
@@ -292,7 +291,7 @@ async fn what_happens_is_counted_and_logged_and_the_log_file_can_be_moved_away()
     let elsewhere = http().get(rig.url("/metrics")).send().await.unwrap();
     assert_eq!(elsewhere.status(), 401, "the API's own address shows no numbers");
 
-    let moved = rig.directory.path().join("service.txt.1");
+    let moved = logs.path().join("service.txt.1");
     std::fs::rename(&file, &moved).unwrap();
     rig.signal(Signal::HUP);
     rig.wait_text(&file, "SIGHUP").await;
