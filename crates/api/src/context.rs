@@ -14,6 +14,7 @@ use jeroboam_driver::Drivers;
 use jeroboam_metrics::Metrics;
 use jeroboam_store::Store;
 use jeroboam_types::Millis;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::App;
@@ -127,7 +128,7 @@ pub(crate) fn date_time(moment: Millis) -> DateTime<Utc> {
 }
 
 /// An answer with a body.
-pub(crate) fn reply(status: StatusCode, body: Value) -> Response {
+pub(crate) fn reply(status: StatusCode, body: impl Serialize) -> Response {
     (status, Json(body)).into_response()
 }
 

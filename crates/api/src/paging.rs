@@ -3,7 +3,6 @@
 use std::fmt::Display;
 
 use jeroboam_store::{Page, SortKey};
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::{ApiError, ApiResult};
@@ -110,7 +109,7 @@ impl<M: Copy + Display> Paging<M> {
         mark: impl Fn(&T) -> M,
         collection: &str,
         extra: &[(&str, &str)],
-    ) -> Option<Value> {
+    ) -> Option<String> {
         if rows.len() <= self.limit {
             return None;
         }
@@ -121,10 +120,10 @@ impl<M: Copy + Display> Paging<M> {
             .iter()
             .map(|(name, value)| format!("{name}={}&", percent_encoded(value)))
             .collect();
-        Some(Value::String(format!(
+        Some(format!(
             "{collection}?{extra}sort_key={}&sort_dir={direction}&limit={}&marker={last}",
             percent_encoded(&self.sort_key),
             self.limit,
-        )))
+        ))
     }
 }

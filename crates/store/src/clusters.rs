@@ -3,6 +3,7 @@
 
 mod create;
 mod delete;
+mod summary;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use sea_orm::{
 };
 
 pub use create::{CreateError, NewCluster};
+pub use summary::ClusterSummary;
 
 use crate::page::paged;
 use crate::row::{cluster, from_json, ledger, nodegroup, template, work};
@@ -73,6 +75,27 @@ impl Clusters<'_> {
         filter: &Filter,
         page: &Page,
     ) -> Result<Vec<ClusterRow>, StoreError> {
+        let query = self.page(scope, filter, page).await?;
+        self.with_parts(query).await
+    }
+
+    /// The same clusters with only what the short list tells, at a fraction of the cost: two queries, and one for
+    /// the marker.
+    pub async fn summaries(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Vec<ClusterSummary>, StoreError> {
+        summary::load(self.0, self.page(scope, filter, page).await?).await
+    }
+
+    async fn page(
+        &self,
+        scope: &Scope,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Select<cluster::Entity>, StoreError> {
         let mut query = visible(scope);
         if let Some(name) = &filter.name {
             query = query.filter(cluster::Column::Name.eq(name.as_str()));
@@ -84,8 +107,7 @@ impl Clusters<'_> {
             query = query.filter(cluster::Column::ProjectId.eq(project_id.as_str()));
         }
         let columns = [cluster::Column::Id, cluster::Column::Uuid];
-        self.with_parts(paged(&self.0.db, visible(scope), query, columns, page).await?)
-            .await
+        paged(&self.0.db, visible(scope), query, columns, page).await
     }
 
     /// Node groups of a cluster, of one role or of all.

@@ -25,7 +25,7 @@ mod templates;
 mod url;
 
 pub use answers::{Answer, Answers};
-pub use clusters::{ClusterRow, Clusters, CreateError, NewCluster, Stats};
+pub use clusters::{ClusterRow, ClusterSummary, Clusters, CreateError, NewCluster, Stats};
 pub use engine::{Backlog, Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Work};
 pub use error::{Cause, StoreError};
 pub use page::{Filter, Page, SortKey, Table};

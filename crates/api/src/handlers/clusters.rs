@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use jeroboam_store::{ClusterRow, CreateError, Ident, Scope, SortKey, StoreError, Table};
 use jeroboam_types::ClusterTemplate;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::context::{Context, reply};
 use crate::error::{ApiError, ApiResult};
@@ -20,39 +20,51 @@ use crate::negotiate::BodyKind;
 use crate::paging::Paging;
 use crate::policy::{Action, Permit, Target};
 use crate::validate;
-use crate::wire::cluster::{Form, NewCluster, render};
+use crate::wire::Listing;
+use crate::wire::cluster::{Form, NewCluster, Shown, render, render_summary};
 
 /// `GET /v1/clusters` and `/v1/clusters/detail`
 pub(crate) async fn list(cx: &Context, detail: bool) -> ApiResult<Response> {
-    let (action, form, path) = match detail {
-        true => (Action::ClusterDetail, Form::Detail, "clusters/detail"),
-        false => (Action::ClusterList, Form::Short, "clusters"),
+    let (action, path) = match detail {
+        true => (Action::ClusterDetail, "clusters/detail"),
+        false => (Action::ClusterList, "clusters"),
     };
     let filter = filters::parse(&cx.query, &OF_CLUSTERS)?;
     let paging = Paging::parse(&cx.query, cx.config().api.max_limit)?;
     let key = SortKey::parse(Table::Clusters, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
     let permit = cx.caller.may(action, Target::Own).await?;
-    let listed = cx
-        .store()
-        .clusters()
-        .list_some(&permit.scope, &filter, &paging.page(key))
-        .await;
-    let mut rows = listed.map_err(|error| match error {
+    let (clusters, page) = (cx.store().clusters(), paging.page(key));
+    let failed = |error| match error {
         StoreError::NotFound => paging.marker_gone("Cluster"),
         other => other.into(),
-    })?;
+    };
     let collection = format!("{}/v1/{path}", cx.base);
     let extra = filters::arguments(&cx.query, &OF_CLUSTERS);
-    let next = paging.next(&mut rows, |row| row.cluster.uuid.0, &collection, &extra);
-    let items: Vec<Value> = rows
-        .iter()
-        .map(|row| render(row, form, cx.version, &cx.base))
-        .collect();
-    let mut answer = json!({ "clusters": items });
-    if let Some(next) = next {
-        answer["next"] = next;
+    if detail {
+        let listed = clusters.list_some(&permit.scope, &filter, &page).await;
+        let mut rows = listed.map_err(failed)?;
+        let next = paging.next(&mut rows, |row| row.cluster.uuid.0, &collection, &extra);
+        let items = rows
+            .iter()
+            .map(|row| render(row, Form::Listed, cx.version, &cx.base));
+        return Ok(answer(items, next));
     }
-    Ok(reply(StatusCode::OK, answer))
+    let listed = clusters.summaries(&permit.scope, &filter, &page).await;
+    let mut rows = listed.map_err(failed)?;
+    let next = paging.next(&mut rows, |cluster| cluster.uuid.0, &collection, &extra);
+    let items = rows
+        .iter()
+        .map(|cluster| render_summary(cluster, cx.version, &cx.base));
+    Ok(answer(items, next))
+}
+
+fn answer<'a>(items: impl Iterator<Item = Shown<'a>>, next: Option<String>) -> Response {
+    let listing = Listing {
+        name: "clusters",
+        items: items.collect(),
+        next,
+    };
+    reply(StatusCode::OK, listing)
 }
 
 /// `GET /v1/clusters/IDENT`

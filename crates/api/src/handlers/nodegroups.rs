@@ -3,7 +3,6 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use jeroboam_store::{Ident, SortKey, StoreError, Table};
-use serde_json::{Value, json};
 
 use crate::context::{Context, reply};
 use crate::error::ApiResult;
@@ -11,6 +10,7 @@ use crate::etag;
 use crate::handlers::{find_cluster, of_lookup};
 use crate::paging::{ARGUMENTS, Paging};
 use crate::policy::Action;
+use crate::wire::Listing;
 use crate::wire::nodegroup::{render, render_item};
 
 /// `GET /v1/clusters/IDENT/nodegroups`
@@ -35,11 +35,11 @@ pub(crate) async fn list(cx: &Context, cluster: &str) -> ApiResult<Response> {
     let collection = format!("{}/v1/clusters/{uuid}/nodegroups", cx.base);
     let extra: Vec<(&str, &str)> = role.map(|role| ("role", role)).into_iter().collect();
     let next = paging.next(&mut groups, |group| group.uuid.0, &collection, &extra);
-    let items: Vec<Value> = groups.iter().map(render_item).collect();
-    let mut answer = json!({ "nodegroups": items });
-    if let Some(next) = next {
-        answer["next"] = next;
-    }
+    let answer = Listing {
+        name: "nodegroups",
+        items: groups.iter().map(render_item).collect(),
+        next,
+    };
     Ok(reply(StatusCode::OK, answer))
 }
 

@@ -5,7 +5,6 @@ use axum::response::{IntoResponse, Response};
 use jeroboam_cloud::identity;
 use jeroboam_store::{CLUSTER_RESOURCE, QuotaRow, SortKey, StoreError, Table};
 use jeroboam_types::ProjectId;
-use serde_json::{Value, json};
 
 use crate::context::{Context, date_time, reply};
 use crate::error::{ApiError, ApiResult, of_cloud};
@@ -14,6 +13,7 @@ use crate::idempotency::Once;
 use crate::negotiate::BodyKind;
 use crate::paging::{ARGUMENTS, Paging};
 use crate::policy::{Action, Target};
+use crate::wire::Listing;
 use crate::wire::quota::{NewQuota, parse_change, render, render_general};
 
 /// `GET /v1/quotas`: of the caller's project, or of all.
@@ -35,11 +35,11 @@ pub(crate) async fn list(cx: &Context) -> ApiResult<Response> {
     let extra: &[(&str, &str)] = if all { &[("all_tenants", "True")] } else { &[] };
     let collection = format!("{}/v1/quotas", cx.base);
     let next = paging.next(&mut rows, |row| row.id, &collection, extra);
-    let items: Vec<Value> = rows.iter().map(render).collect();
-    let mut answer = json!({ "quotas": items });
-    if let Some(next) = next {
-        answer["next"] = next;
-    }
+    let answer = Listing {
+        name: "quotas",
+        items: rows.iter().map(render).collect(),
+        next,
+    };
     Ok(reply(StatusCode::OK, answer))
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::context::{Context, date_time, reply};
 use crate::error::{ApiError, ApiResult};
 use crate::policy::{Action, Target};
-use crate::wire::{timestamp, timestamp_or_null};
+use crate::wire::Timestamp;
 
 /// `GET /v1/mservices`
 pub(crate) async fn list(cx: &Context) -> ApiResult<Response> {
@@ -37,8 +37,8 @@ fn render(cx: &Context, service: &ServiceRow) -> Value {
         "report_count": service.report_count,
         "disabled": service.disabled,
         "disabled_reason": service.disabled_reason,
-        "created_at": timestamp(service.created_at),
-        "updated_at": timestamp_or_null(service.updated_at),
+        "created_at": Timestamp(service.created_at),
+        "updated_at": service.updated_at.map(Timestamp),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::context::{Context, date_time, reply};
 use crate::error::ApiResult;
 use crate::handlers::{find_cluster, of_lookup};
 use crate::policy::Action;
-use crate::wire::timestamp;
+use crate::wire::Timestamp;
 
 /// The cluster's cloud resources in the order in which they were begun.
 pub(crate) async fn show(cx: &Context, ident: &str) -> ApiResult<Response> {
@@ -21,7 +21,7 @@ pub(crate) async fn show(cx: &Context, ident: &str) -> ApiResult<Response> {
     let engine_ms = engine_ms.map_err(|error| of_lookup(error, "Cluster", "clusters", ident))?;
     let mut entries: Vec<_> = ledger.values().collect();
     entries.sort_by_key(|entry| (entry.started, &entry.key));
-    let moment = |millis: Millis| timestamp(date_time(millis));
+    let moment = |millis: Millis| Timestamp(date_time(millis));
     let steps: Vec<Value> = entries
         .into_iter()
         .map(|entry| {
@@ -34,7 +34,7 @@ pub(crate) async fn show(cx: &Context, ident: &str) -> ApiResult<Response> {
                 "resource_id": entry.id,
                 "attempts": entry.attempts,
                 "started_at": moment(entry.started),
-                "finished_at": entry.finished.map_or(Value::Null, moment),
+                "finished_at": entry.finished.map(moment),
                 "fault": entry.fault.as_ref().map(ToString::to_string),
             })
         })

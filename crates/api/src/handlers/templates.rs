@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use jeroboam_store::{Ident, InUse, SortKey, StoreError, Table};
 use jeroboam_types::name::made_up;
 use jeroboam_types::{ClusterTemplate, ProjectId, TemplateId};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::context::{Context, date_time, reply};
@@ -20,6 +20,7 @@ use crate::paging::Paging;
 use crate::policy::{Action, Target};
 use crate::validate;
 use crate::validate::labels::Unknown;
+use crate::wire::Listing;
 use crate::wire::patch;
 use crate::wire::template::{MANDATORY, TemplateFields, document, render};
 
@@ -45,14 +46,14 @@ pub(crate) async fn list(cx: &Context, detail: bool) -> ApiResult<Response> {
     let collection = format!("{}/v1/{path}", cx.base);
     let extra = filters::arguments(&cx.query, &OF_TEMPLATES);
     let next = paging.next(&mut templates, |template| template.uuid.0, &collection, &extra);
-    let items: Vec<Value> = templates
-        .iter()
-        .map(|template| render(template, &cx.base))
-        .collect();
-    let mut answer = json!({ "clustertemplates": items });
-    if let Some(next) = next {
-        answer["next"] = next;
-    }
+    let answer = Listing {
+        name: "clustertemplates",
+        items: templates
+            .iter()
+            .map(|template| render(template, &cx.base))
+            .collect(),
+        next,
+    };
     Ok(reply(StatusCode::OK, answer))
 }
 
@@ -263,6 +264,8 @@ const FIELDS: [&str; 30] = [
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@ use jeroboam_types::ClusterId;
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, ApiResult};
-use crate::wire::links;
+use crate::wire::links::{Links, Member};
 use crate::wire::typing::Body;
 
 /// Longest signing request: a real one has about a thousand characters.
@@ -64,7 +64,7 @@ pub(crate) fn purpose(kind: Option<&str>) -> ApiResult<Purpose> {
 pub(crate) fn render(cluster: ClusterId, pem: &str, base: &str) -> Value {
     json!({
         "cluster_uuid": cluster,
-        "links": links::of(base, &format!("certificates/{cluster}")),
+        "links": Links { base, path: Member("certificates", cluster) },
         "pem": pem.trim_end(),
     })
 }

@@ -1,14 +1,18 @@
 //! Clusters on the wire.
 
-use jeroboam_store::ClusterRow;
+use std::collections::BTreeMap;
+
+use jeroboam_store::{ClusterRow, ClusterSummary};
 use jeroboam_types::cluster::{DEFAULT_CREATE_TIMEOUT_MINS, node_addresses, node_count};
-use jeroboam_types::{ClusterName, HealthStatus, Labels, Status};
-use serde_json::{Map, Value, json};
+use jeroboam_types::{ClusterId, ClusterName, HealthStatus, Labels, ProjectId, Status, TemplateId, UserId};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::{ApiError, ApiResult};
 use crate::microversion::Version;
+use crate::wire::Timestamp;
+use crate::wire::links::{Links, Member};
 use crate::wire::typing::{Body, Field};
-use crate::wire::{links, timestamp, timestamp_or_null};
 
 const READ_ONLY: [&str; 12] = [
     "stack_id",
@@ -122,88 +126,173 @@ impl NewCluster {
     }
 }
 
-/// How much of a cluster is told.
+/// How much of a cluster in detail is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Item of the short list.
-    Short,
-    /// Item of the list in detail.
-    Detail,
+    /// Item of a list.
+    Listed,
     /// Alone: with `faults` if it failed.
     Alone,
 }
 
-/// The answer.
-pub(crate) fn render(row: &ClusterRow, form: Form, version: Version, base: &str) -> Value {
-    let cluster = &row.cluster;
-    let mut answer = json!({
-        "uuid": cluster.uuid,
-        "name": cluster.name,
-        "cluster_template_id": cluster.cluster_template_id,
-        "keypair": cluster.keypair,
-        "node_count": node_count(&row.groups, false),
-        "master_count": node_count(&row.groups, true),
-        "docker_volume_size": cluster.docker_volume_size,
-        "labels": cluster.labels,
-        "master_flavor_id": cluster.master_flavor_id,
-        "flavor_id": cluster.flavor_id,
-        "create_timeout": cluster.create_timeout,
-        "links": links::of(base, &format!("clusters/{}", cluster.uuid)),
-        "status": cluster.status,
-        "health_status": cluster.health_status,
-        "merge_labels": false,
-        // Magnum leaves these two out of the short form: clients that compare a listed cluster with what they want,
-        // such as Ansible's module, then find a difference that is none.
-        "discovery_url": cluster.discovery_url,
-        "floating_ip_enabled": cluster.floating_ip_enabled,
-    });
-    let renamed = if version >= Version::v1(13) {
-        "cluster_id"
-    } else {
-        "stack_id"
-    };
-    answer[renamed] = json!(cluster.stack_id);
-    if form == Form::Short {
-        return answer;
-    }
-    let diff = cluster.labels.diff(&row.template_labels);
-    let more = json!({
-        "status_reason": cluster.status_reason,
-        "health_status_reason": cluster.health_status_reason,
-        "api_address": cluster.api_address,
-        "coe_version": cluster.coe_version,
-        "container_version": cluster.container_version,
-        "project_id": cluster.project_id,
-        "user_id": cluster.user_id,
-        "node_addresses": node_addresses(&row.groups, false),
-        "master_addresses": node_addresses(&row.groups, true),
-        "fixed_network": cluster.fixed_network,
-        "fixed_subnet": cluster.fixed_subnet,
-        "master_lb_enabled": cluster.master_lb_enabled,
-        "labels_overridden": diff.overridden,
-        "labels_added": diff.added,
-        "labels_skipped": diff.skipped,
-        "created_at": timestamp(cluster.created_at),
-        "updated_at": timestamp_or_null(cluster.updated_at),
-    });
-    if let (Value::Object(answer), Value::Object(more)) = (&mut answer, more) {
-        answer.extend(more);
-    }
-    if form == Form::Alone && cluster.status.is_failed() {
-        answer["faults"] = faults(row);
-    }
-    answer
+/// A cluster as it is told.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown<'a> {
+    uuid: ClusterId,
+    name: &'a ClusterName,
+    cluster_template_id: TemplateId,
+    keypair: Option<&'a str>,
+    node_count: i32,
+    master_count: i32,
+    docker_volume_size: Option<i32>,
+    labels: &'a Labels,
+    master_flavor_id: Option<&'a str>,
+    flavor_id: Option<&'a str>,
+    create_timeout: Option<i32>,
+    links: Links<'a, Member<'a, ClusterId>>,
+    status: Status,
+    health_status: Option<HealthStatus>,
+    merge_labels: bool,
+    // Magnum leaves these two out of the short form: clients that compare a listed cluster with what they want, such as
+    // Ansible's module, then find a difference that is none.
+    discovery_url: Option<&'a str>,
+    floating_ip_enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack_id: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster_id: Option<Option<&'a str>>,
+    #[serde(flatten)]
+    details: Option<Details<'a>>,
 }
 
-fn faults(row: &ClusterRow) -> Value {
+/// What the short list leaves out.
+#[derive(Debug, Serialize)]
+struct Details<'a> {
+    status_reason: Option<&'a str>,
+    health_status_reason: &'a BTreeMap<String, String>,
+    api_address: Option<&'a str>,
+    coe_version: Option<&'a str>,
+    container_version: Option<&'a str>,
+    project_id: &'a ProjectId,
+    user_id: &'a UserId,
+    node_addresses: Vec<String>,
+    master_addresses: Vec<String>,
+    fixed_network: Option<&'a str>,
+    fixed_subnet: Option<&'a str>,
+    master_lb_enabled: Option<bool>,
+    labels_overridden: Labels,
+    labels_added: Labels,
+    labels_skipped: Labels,
+    created_at: Timestamp,
+    updated_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    faults: Option<BTreeMap<&'a str, &'a str>>,
+}
+
+/// An item of the short list.
+pub(crate) fn render_summary<'a>(cluster: &'a ClusterSummary, version: Version, base: &'a str) -> Shown<'a> {
+    let [stack_id, cluster_id] = stack(cluster.stack_id.as_deref(), version);
+    Shown {
+        uuid: cluster.uuid,
+        name: &cluster.name,
+        cluster_template_id: cluster.cluster_template_id,
+        keypair: cluster.keypair.as_deref(),
+        node_count: cluster.node_count,
+        master_count: cluster.master_count,
+        docker_volume_size: cluster.docker_volume_size,
+        labels: &cluster.labels,
+        master_flavor_id: cluster.master_flavor_id.as_deref(),
+        flavor_id: cluster.flavor_id.as_deref(),
+        create_timeout: cluster.create_timeout,
+        links: links_of(cluster.uuid, base),
+        status: cluster.status,
+        health_status: cluster.health_status,
+        merge_labels: false,
+        discovery_url: cluster.discovery_url.as_deref(),
+        floating_ip_enabled: cluster.floating_ip_enabled,
+        stack_id,
+        cluster_id,
+        details: None,
+    }
+}
+
+/// A cluster in detail.
+pub(crate) fn render<'a>(row: &'a ClusterRow, form: Form, version: Version, base: &'a str) -> Shown<'a> {
+    let cluster = &row.cluster;
+    let [stack_id, cluster_id] = stack(cluster.stack_id.as_deref(), version);
+    Shown {
+        uuid: cluster.uuid,
+        name: &cluster.name,
+        cluster_template_id: cluster.cluster_template_id,
+        keypair: cluster.keypair.as_deref(),
+        node_count: node_count(&row.groups, false),
+        master_count: node_count(&row.groups, true),
+        docker_volume_size: cluster.docker_volume_size,
+        labels: &cluster.labels,
+        master_flavor_id: cluster.master_flavor_id.as_deref(),
+        flavor_id: cluster.flavor_id.as_deref(),
+        create_timeout: cluster.create_timeout,
+        links: links_of(cluster.uuid, base),
+        status: cluster.status,
+        health_status: cluster.health_status,
+        merge_labels: false,
+        discovery_url: cluster.discovery_url.as_deref(),
+        floating_ip_enabled: cluster.floating_ip_enabled,
+        stack_id,
+        cluster_id,
+        details: Some(details(row, form)),
+    }
+}
+
+fn links_of(cluster: ClusterId, base: &str) -> Links<'_, Member<'_, ClusterId>> {
+    Links {
+        base,
+        path: Member("clusters", cluster),
+    }
+}
+
+/// The fields `stack_id` and `cluster_id`: one name until microversion 1.12, the other from 1.13 on.
+fn stack(stack_id: Option<&str>, version: Version) -> [Option<Option<&str>>; 2] {
+    match version >= Version::v1(13) {
+        true => [None, Some(stack_id)],
+        false => [Some(stack_id), None],
+    }
+}
+
+fn details(row: &ClusterRow, form: Form) -> Details<'_> {
+    let cluster = &row.cluster;
+    let diff = cluster.labels.diff(&row.template_labels);
+    Details {
+        status_reason: cluster.status_reason.as_deref(),
+        health_status_reason: &cluster.health_status_reason,
+        api_address: cluster.api_address.as_deref(),
+        coe_version: cluster.coe_version.as_deref(),
+        container_version: cluster.container_version.as_deref(),
+        project_id: &cluster.project_id,
+        user_id: &cluster.user_id,
+        node_addresses: node_addresses(&row.groups, false),
+        master_addresses: node_addresses(&row.groups, true),
+        fixed_network: cluster.fixed_network.as_deref(),
+        fixed_subnet: cluster.fixed_subnet.as_deref(),
+        master_lb_enabled: cluster.master_lb_enabled,
+        labels_overridden: diff.overridden,
+        labels_added: diff.added,
+        labels_skipped: diff.skipped,
+        created_at: Timestamp(cluster.created_at),
+        updated_at: cluster.updated_at.map(Timestamp),
+        faults: (form == Form::Alone && cluster.status.is_failed()).then(|| faults(row)),
+    }
+}
+
+/// What the failed node groups say.
+fn faults(row: &ClusterRow) -> BTreeMap<&str, &str> {
     let failed = row.groups.iter().filter(|group| group.status.is_failed());
-    let faults: Map<String, Value> = failed
+    failed
         .map(|group| {
             (
-                group.name.clone(),
-                json!(group.status_reason.as_deref().unwrap_or_default()),
+                group.name.as_str(),
+                group.status_reason.as_deref().unwrap_or_default(),
             )
         })
-        .collect();
-    Value::Object(faults)
+        .collect()
 }

@@ -5,8 +5,8 @@ use jeroboam_types::ProjectId;
 use serde_json::{Value, json};
 
 use crate::error::{ApiError, ApiResult};
+use crate::wire::Timestamp;
 use crate::wire::typing::{Body, Field};
-use crate::wire::{timestamp, timestamp_or_null};
 
 const READ_ONLY: [&str; 3] = ["id", "created_at", "updated_at"];
 /// Limit of a new quota that names none.
@@ -93,8 +93,8 @@ pub(crate) fn render(row: &QuotaRow) -> Value {
         "project_id": row.project_id,
         "resource": row.resource,
         "hard_limit": row.hard_limit,
-        "created_at": timestamp(row.created_at),
-        "updated_at": timestamp_or_null(row.updated_at),
+        "created_at": Timestamp(row.created_at),
+        "updated_at": row.updated_at.map(Timestamp),
     })
 }
 

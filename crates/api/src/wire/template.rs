@@ -2,12 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use jeroboam_types::{ClusterTemplate, Coe, Labels, ProjectId, ServerType, TemplateId, UserId};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::error::{ApiError, ApiResult};
+use crate::wire::Timestamp;
+use crate::wire::links::{Links, Member};
 use crate::wire::typing::{Body, Field};
-use crate::wire::{links, timestamp, timestamp_or_null};
 
 /// Attributes that a patch cannot remove.
 pub(crate) const MANDATORY: [&str; 10] = [
@@ -172,56 +174,110 @@ impl TemplateFields {
 }
 
 /// The attributes that a patch works on.
+#[derive(Debug, Serialize)]
+struct Attributes<'a> {
+    name: Option<&'a str>,
+    coe: Coe,
+    image_id: &'a str,
+    flavor_id: Option<&'a str>,
+    master_flavor_id: Option<&'a str>,
+    keypair_id: Option<&'a str>,
+    external_network_id: Option<&'a str>,
+    fixed_network: Option<&'a str>,
+    fixed_subnet: Option<&'a str>,
+    dns_nameserver: Option<&'a str>,
+    network_driver: Option<&'a str>,
+    volume_driver: Option<&'a str>,
+    apiserver_port: Option<i32>,
+    docker_volume_size: Option<i32>,
+    docker_storage_driver: Option<&'a str>,
+    cluster_distro: Option<&'a str>,
+    driver: Option<&'a str>,
+    http_proxy: Option<&'a str>,
+    https_proxy: Option<&'a str>,
+    no_proxy: Option<&'a str>,
+    insecure_registry: Option<&'a str>,
+    labels: &'a Labels,
+    server_type: ServerType,
+    registry_enabled: bool,
+    tls_disabled: bool,
+    public: bool,
+    hidden: bool,
+    master_lb_enabled: bool,
+    floating_ip_enabled: bool,
+    tags: Option<&'a str>,
+}
+
+impl<'a> Attributes<'a> {
+    fn of(template: &'a ClusterTemplate) -> Self {
+        Self {
+            name: template.name.as_deref(),
+            coe: template.coe,
+            image_id: &template.image_id,
+            flavor_id: template.flavor_id.as_deref(),
+            master_flavor_id: template.master_flavor_id.as_deref(),
+            keypair_id: template.keypair_id.as_deref(),
+            external_network_id: template.external_network_id.as_deref(),
+            fixed_network: template.fixed_network.as_deref(),
+            fixed_subnet: template.fixed_subnet.as_deref(),
+            dns_nameserver: template.dns_nameserver.as_deref(),
+            network_driver: template.network_driver.as_deref(),
+            volume_driver: template.volume_driver.as_deref(),
+            apiserver_port: template.apiserver_port,
+            docker_volume_size: template.docker_volume_size,
+            docker_storage_driver: template.docker_storage_driver.as_deref(),
+            cluster_distro: template.cluster_distro.as_deref(),
+            driver: template.driver.as_deref(),
+            http_proxy: template.http_proxy.as_deref(),
+            https_proxy: template.https_proxy.as_deref(),
+            no_proxy: template.no_proxy.as_deref(),
+            insecure_registry: template.insecure_registry.as_deref(),
+            labels: &template.labels,
+            server_type: template.server_type,
+            registry_enabled: template.registry_enabled,
+            tls_disabled: template.tls_disabled,
+            public: template.public,
+            hidden: template.hidden,
+            master_lb_enabled: template.master_lb_enabled,
+            floating_ip_enabled: template.floating_ip_enabled,
+            tags: template.tags.as_deref(),
+        }
+    }
+}
+
+/// A template as it is told: the same in lists, in detail and alone.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown<'a> {
+    #[serde(flatten)]
+    attributes: Attributes<'a>,
+    uuid: TemplateId,
+    project_id: &'a ProjectId,
+    user_id: &'a UserId,
+    links: Links<'a, Member<'a, TemplateId>>,
+    created_at: Timestamp,
+    updated_at: Option<Timestamp>,
+}
+
+/// The attributes that a patch works on, as JSON.
 pub(crate) fn document(template: &ClusterTemplate) -> Map<String, Value> {
-    let document = json!({
-        "name": template.name,
-        "coe": template.coe,
-        "image_id": template.image_id,
-        "flavor_id": template.flavor_id,
-        "master_flavor_id": template.master_flavor_id,
-        "keypair_id": template.keypair_id,
-        "external_network_id": template.external_network_id,
-        "fixed_network": template.fixed_network,
-        "fixed_subnet": template.fixed_subnet,
-        "dns_nameserver": template.dns_nameserver,
-        "network_driver": template.network_driver,
-        "volume_driver": template.volume_driver,
-        "apiserver_port": template.apiserver_port,
-        "docker_volume_size": template.docker_volume_size,
-        "docker_storage_driver": template.docker_storage_driver,
-        "cluster_distro": template.cluster_distro,
-        "driver": template.driver,
-        "http_proxy": template.http_proxy,
-        "https_proxy": template.https_proxy,
-        "no_proxy": template.no_proxy,
-        "insecure_registry": template.insecure_registry,
-        "labels": template.labels,
-        "server_type": template.server_type,
-        "registry_enabled": template.registry_enabled,
-        "tls_disabled": template.tls_disabled,
-        "public": template.public,
-        "hidden": template.hidden,
-        "master_lb_enabled": template.master_lb_enabled,
-        "floating_ip_enabled": template.floating_ip_enabled,
-        "tags": template.tags,
-    });
-    match document {
-        Value::Object(fields) => fields,
+    match serde_json::to_value(Attributes::of(template)) {
+        Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
     }
 }
 
-/// The answer: the same in lists, in detail and alone.
-pub(crate) fn render(template: &ClusterTemplate, base: &str) -> Value {
-    let mut answer = document(template);
-    answer.insert("uuid".to_owned(), json!(template.uuid));
-    answer.insert("project_id".to_owned(), json!(template.project_id));
-    answer.insert("user_id".to_owned(), json!(template.user_id));
-    answer.insert(
-        "links".to_owned(),
-        links::of(base, &format!("clustertemplates/{}", template.uuid)),
-    );
-    answer.insert("created_at".to_owned(), timestamp(template.created_at));
-    answer.insert("updated_at".to_owned(), timestamp_or_null(template.updated_at));
-    Value::Object(answer)
+/// The answer.
+pub(crate) fn render<'a>(template: &'a ClusterTemplate, base: &'a str) -> Shown<'a> {
+    Shown {
+        attributes: Attributes::of(template),
+        uuid: template.uuid,
+        project_id: &template.project_id,
+        user_id: &template.user_id,
+        links: Links {
+            base,
+            path: Member("clustertemplates", template.uuid),
+        },
+        created_at: Timestamp(template.created_at),
+        updated_at: template.updated_at.map(Timestamp),
+    }
 }

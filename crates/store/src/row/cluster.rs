@@ -138,7 +138,8 @@ impl TryFrom<Model> for Cluster {
     }
 }
 
-fn health(text: &str) -> Result<HealthStatus, StoreError> {
+/// Reads the column `health_status`.
+pub(crate) fn health(text: &str) -> Result<HealthStatus, StoreError> {
     [
         HealthStatus::Healthy,
         HealthStatus::Unhealthy,

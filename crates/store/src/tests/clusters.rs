@@ -11,7 +11,10 @@ use tokio::task::JoinSet;
 
 use super::fixture::{NOW, claim, entry, later, new_cluster, on_each, project, stored_cluster, template};
 use crate::row::quota;
-use crate::{CreateError, GoalKind, Ident, LedgerChange, Page, Scope, Settlement, Stats, StoreError};
+use crate::{
+    ClusterSummary, CreateError, Filter, GoalKind, Ident, LedgerChange, Page, Scope, Settlement, Stats,
+    StoreError,
+};
 
 /// The same groups with the row ids that they got.
 fn with_ids(groups: &[NodeGroup], stored: &[NodeGroup]) -> Vec<NodeGroup> {
@@ -40,6 +43,32 @@ async fn a_cluster_reads_back_as_it_was_written() {
         assert_eq!(row.template_labels, template("p1", "t").labels);
         let listed = store.clusters().list(&Scope::All, &Page::first(10)).await;
         assert_eq!(listed.unwrap(), std::slice::from_ref(&row));
+
+        let summaries = store
+            .clusters()
+            .summaries(&Scope::All, &Filter::default(), &Page::first(10))
+            .await;
+        assert_eq!(
+            summaries.unwrap(),
+            [ClusterSummary {
+                uuid: new.cluster.uuid,
+                name: new.cluster.name.clone(),
+                cluster_template_id: new.cluster.cluster_template_id,
+                keypair: new.cluster.keypair.clone(),
+                docker_volume_size: new.cluster.docker_volume_size,
+                labels: new.cluster.labels.clone(),
+                master_flavor_id: new.cluster.master_flavor_id.clone(),
+                flavor_id: new.cluster.flavor_id.clone(),
+                create_timeout: new.cluster.create_timeout,
+                stack_id: new.cluster.stack_id.clone(),
+                status: new.cluster.status,
+                health_status: new.cluster.health_status,
+                discovery_url: new.cluster.discovery_url.clone(),
+                floating_ip_enabled: new.cluster.floating_ip_enabled,
+                node_count: 2,
+                master_count: 1,
+            }]
+        );
 
         let by_row = Ident::Name(row.groups[1].id.to_string());
         for ident in [
@@ -187,22 +216,20 @@ async fn a_list_takes_the_same_number_of_queries_however_long_it_is() {
                 marker: Some(new.cluster.uuid.0),
                 ..Page::first(100)
             };
-            queries.store(0, Ordering::Relaxed);
-            assert_eq!(
-                store
+            for (page, expected) in [(Page::first(100), clusters), (page, clusters - 1)] {
+                queries.store(0, Ordering::Relaxed);
+                let listed = store.clusters().list(&Scope::All, &page).await.unwrap();
+                assert_eq!(listed.len(), expected);
+                counts.push(queries.swap(0, Ordering::Relaxed));
+                let summaries = store
                     .clusters()
-                    .list(&Scope::All, &Page::first(100))
+                    .summaries(&Scope::All, &Filter::default(), &page)
                     .await
-                    .unwrap()
-                    .len(),
-                clusters
-            );
-            counts.push(queries.swap(0, Ordering::Relaxed));
-            assert_eq!(
-                store.clusters().list(&Scope::All, &page).await.unwrap().len(),
-                clusters - 1
-            );
-            counts.push(queries.load(Ordering::Relaxed));
+                    .unwrap();
+                assert_eq!(summaries.len(), expected);
+                assert!(summaries.iter().all(|cluster| cluster.node_count == 2));
+                assert_eq!(queries.load(Ordering::Relaxed), counts[counts.len() - 1]);
+            }
         }
         // With a marker on the only row, there are no groups to ask for.
         assert_eq!(counts, [2, 2, 2, 3]);
