@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::mysql::MySqlPoolOptions;
+use sea_orm::sqlx::pool::PoolConnectionMetadata;
 use sea_orm::sqlx::postgres::PgPoolOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sea_orm::sqlx::{ConnectOptions, Connection};
@@ -21,6 +22,9 @@ use crate::{Answers, Clusters, Engine, Quotas, Services, StoreError, Templates, 
 
 /// How long a call waits for a free connection, or for another process's write to the SQLite file.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a connection rests before it is asked for a sign of life.
+const RESTED: Duration = Duration::from_secs(1);
 
 /// The database. Clones share its connections.
 #[derive(Clone)]
@@ -76,7 +80,9 @@ impl Store {
                 once(&options).await?;
                 let pool = MySqlPoolOptions::new()
                     .max_connections(pool)
-                    .acquire_timeout(PATIENCE);
+                    .acquire_timeout(PATIENCE)
+                    .test_before_acquire(false)
+                    .before_acquire(|connection, meta| Box::pin(test_if_idle(connection, meta)));
                 pool.connect_lazy_with(options).into()
             }
             Target::Postgres(options) => {
@@ -84,7 +90,9 @@ impl Store {
                 once(&options).await?;
                 let pool = PgPoolOptions::new()
                     .max_connections(pool)
-                    .acquire_timeout(PATIENCE);
+                    .acquire_timeout(PATIENCE)
+                    .test_before_acquire(false)
+                    .before_acquire(|connection, meta| Box::pin(test_if_idle(connection, meta)));
                 pool.connect_lazy_with(options).into()
             }
         };
@@ -232,6 +240,19 @@ impl Tx {
             }
         }
     }
+}
+
+/// A connection that was in use a moment ago is there still, and the pool has asked it when it came back; asking each
+/// time would be a round trip more for every statement. One that has rested may have been cut off meanwhile: then
+/// the pool takes another.
+async fn test_if_idle<C: Connection>(
+    connection: &mut C,
+    meta: PoolConnectionMetadata,
+) -> Result<bool, sea_orm::sqlx::Error> {
+    if meta.idle_for > RESTED {
+        connection.ping().await?;
+    }
+    Ok(true)
 }
 
 /// Connects once. A pool would try again until its patience ends, and then not say why.
