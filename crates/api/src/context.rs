@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use jeroboam_cloud::{Credentials, Session};
+use jeroboam_cloud::Session;
 use jeroboam_config::Config;
 use jeroboam_driver::Drivers;
 use jeroboam_metrics::Metrics;
@@ -29,6 +29,7 @@ use crate::policy::servers::Servers;
 use crate::query::Query;
 use crate::request_id::RequestIds;
 use crate::server::Peer;
+use crate::sessions::Sessions;
 use crate::settings::Settings;
 
 /// What all requests share.
@@ -38,6 +39,7 @@ pub(crate) struct Site {
     pub(crate) tokens: Tokens,
     pub(crate) rulebook: Rulebook,
     pub(crate) policy_servers: Arc<Servers>,
+    pub(crate) sessions: Sessions,
     /// Those that new clusters may be made with.
     pub(crate) drivers: Drivers,
     pub(crate) metrics: Metrics,
@@ -71,6 +73,7 @@ impl Site {
             metrics,
             rulebook,
             policy_servers,
+            sessions: Sessions::default(),
         }
     }
 }
@@ -103,13 +106,9 @@ impl Context {
 
     /// A session with the caller's own token.
     pub(crate) fn session(&self) -> Session {
-        let credentials = Credentials::Token {
-            token: self.caller.token.clone(),
-        };
         self.site
-            .app
-            .connector
-            .session(credentials)
+            .sessions
+            .of(&self.site.app.connector, &self.caller.token, self.now())
             .with_request_id(self.ids.outbound())
     }
 

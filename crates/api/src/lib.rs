@@ -28,6 +28,7 @@ mod query;
 mod request_id;
 mod routes;
 mod server;
+mod sessions;
 mod settings;
 mod validate;
 mod wire;

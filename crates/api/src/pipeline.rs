@@ -66,6 +66,7 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> R
             log_failure(&error, &ids);
             if let (StatusCode::UNAUTHORIZED, Some(caller)) = (error.status, &learnt.caller) {
                 site.tokens.forget(caller.token.expose_secret()).await;
+                site.sessions.forget(&caller.token);
             }
             let mut response = error.respond(&ids.local);
             if let Some(version) = learnt.version.filter(|_| error.is_versioned()) {

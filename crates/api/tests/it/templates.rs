@@ -383,3 +383,21 @@ async fn a_template_without_clusters_is_deleted() {
         .await
         .refusal(404);
 }
+
+#[tokio::test]
+async fn the_catalog_is_asked_for_once_for_each_token() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    rig.template(&token, json!({"name": "first"})).await;
+    rig.cloud.reset_counts();
+    rig.template(&token, json!({"name": "second"})).await;
+    let calls = rig.cloud.calls().calls;
+    assert!(
+        calls.keys().all(|operation| !operation.contains(" identity ")),
+        "{calls:?}"
+    );
+    assert!(
+        calls.keys().any(|operation| operation.contains(" image ")),
+        "{calls:?}"
+    );
+}
