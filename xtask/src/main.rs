@@ -1,6 +1,7 @@
 //! The one front door for people who work on Jeroboam: `cargo xtask check|test|demo|chaos|lab|setup`.
 
 mod arrows;
+mod databases;
 mod e2e;
 mod interop;
 mod lab;
@@ -152,36 +153,17 @@ fn test(no_machines: bool) -> Result<()> {
     check()?;
     // Built once for all: the tests start the programs themselves.
     cargo(&["build", "--workspace", "--all-targets", "--quiet"])?;
-    let without_machines = "not test(/machines::/)";
-    match (has_nextest(), no_machines) {
-        (true, false) => cargo(&["nextest", "run", "--workspace", "--no-fail-fast"])?,
-        (true, true) => {
-            cargo(&[
-                "nextest",
-                "run",
-                "--workspace",
-                "--no-fail-fast",
-                "--filterset",
-                without_machines,
-            ])?;
-        }
-        (false, false) => cargo(&[
-            "test",
-            "--workspace",
-            "--no-fail-fast",
-            "--",
-            "--test-threads",
-            "2",
-        ])?,
-        (false, true) => cargo(&[
-            "test",
-            "--workspace",
-            "--no-fail-fast",
-            "--",
-            "--skip",
-            "machines::",
-        ])?,
-    }
+    let databases = databases::Servers::start()?;
+    let (runner, choice): (&[&str], &[&str]) = match (has_nextest(), no_machines) {
+        (true, false) => (&["nextest", "run"], &[]),
+        (true, true) => (&["nextest", "run"], &["--filterset", "not test(/machines::/)"]),
+        (false, false) => (&["test"], &["--", "--test-threads", "2"]),
+        (false, true) => (&["test"], &["--", "--skip", "machines::"]),
+    };
+    let all = ["--workspace", "--no-fail-fast"];
+    let servers = [(databases::VARIABLE, databases.urls.as_str())];
+    run_with("cargo", &[runner, &all, choice].concat(), &servers)?;
+    drop(databases);
     chaos(false, 60, 1, &[])
 }
 
@@ -222,8 +204,14 @@ fn cargo(arguments: &[&str]) -> Result<()> {
 
 /// Runs a program with this terminal and fails as it does.
 fn run(program: &str, arguments: &[&str]) -> Result<()> {
+    run_with(program, arguments, &[])
+}
+
+/// The same with variables in its environment.
+fn run_with(program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {
     let status = Command::new(program)
         .args(arguments)
+        .envs(variables.iter().copied())
         .status()
         .with_context(|| format!("cannot start {program}"))?;
     if !status.success() {

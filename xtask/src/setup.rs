@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{interop, run};
+use crate::{databases, interop, run};
 
 /// The unmodified clients that the tests drive, and what they compare with, exactly these versions.
 const CLIENTS: &[&str] = &[
@@ -35,6 +35,7 @@ const MACHINE_PROGRAMS: &[(&str, &str)] = &[
 pub fn all(no_machines: bool) -> Result<()> {
     let machines = if no_machines { &[][..] } else { MACHINE_PROGRAMS };
     packages(PROGRAMS.iter().chain(machines))?;
+    packages_without_starting(databases::PROGRAMS)?;
     clients()?;
     venv("fuzzers", FUZZERS)?;
     interop::all()?;
@@ -55,7 +56,8 @@ pub fn all(no_machines: bool) -> Result<()> {
     Ok(())
 }
 
-fn packages<'a>(programs: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Result<()> {
+/// Installs what of some programs is missing.
+pub fn packages<'a>(programs: impl Iterator<Item = &'a (&'a str, &'a str)>) -> Result<()> {
     let mut missing: Vec<&str> = programs
         .filter(|(program, _)| !is_on_path(program))
         .map(|(_, package)| *package)
