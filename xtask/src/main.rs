@@ -1,8 +1,9 @@
-//! The one front door for people who work on Jeroboam: `cargo xtask check|test|demo|chaos|lab|setup`.
+//! The one front door for people who work on Jeroboam: `cargo xtask check|test|demo|chaos|lab|fuzz|setup`.
 
 mod arrows;
 mod databases;
 mod e2e;
+mod fuzz;
 mod interop;
 mod lab;
 mod setup;
@@ -12,6 +13,9 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
+
+/// Seconds for each fuzz target within the tests: all of them together, with the build, take a few minutes.
+const FUZZ_SECONDS: u32 = 30;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Checks, tests and demonstrations of Jeroboam")]
@@ -47,6 +51,14 @@ enum Task {
         coe: Coe,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Fuzzes what is parsed before or just after authentication
+    Fuzz {
+        /// Seconds for each target; two run at a time
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Only these targets
+        targets: Vec<String>,
     },
     /// Random creates and deletes with faults on and the process killed at random
     Chaos {
@@ -115,6 +127,7 @@ fn run_task(task: Task) -> Result<()> {
             coe: Coe::Kubernetes,
             arguments,
         } => e2e::kubernetes(&arguments),
+        Task::Fuzz { seconds, targets } => fuzz::all(seconds, &targets),
         Task::Chaos {
             runs,
             seed,
@@ -164,6 +177,7 @@ fn test(no_machines: bool) -> Result<()> {
     let servers = [(databases::VARIABLE, databases.urls.as_str())];
     run_with("cargo", &[runner, &all, choice].concat(), &servers)?;
     drop(databases);
+    fuzz::all(FUZZ_SECONDS, &[])?;
     chaos(false, 60, 1, &[])
 }
 

@@ -64,7 +64,7 @@ impl Tag {
 
 /// A tag of a header.
 #[derive(Debug, PartialEq, Eq)]
-enum Listed<'a> {
+pub(crate) enum Listed<'a> {
     Any,
     Tag(&'a str),
 }
@@ -129,7 +129,7 @@ fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> ApiResult<Vec<Listed
 }
 
 /// `*`, or quoted tags with commas between them.
-fn parse(text: &str) -> Option<Vec<Listed<'_>>> {
+pub(crate) fn parse(text: &str) -> Option<Vec<Listed<'_>>> {
     let mut rest = text.trim();
     if rest == "*" {
         return Some(vec![Listed::Any]);

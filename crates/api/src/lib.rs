@@ -13,6 +13,8 @@ mod cors;
 mod error;
 mod etag;
 mod filters;
+#[doc(hidden)]
+pub mod fuzzing;
 mod handlers;
 mod hex;
 mod idempotency;
