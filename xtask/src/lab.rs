@@ -126,6 +126,11 @@ pub fn up(lab: &Lab, with: &[String], only: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// True when something of the lab was started and not stopped.
+pub fn is_up(lab: &Lab) -> Result<bool> {
+    Ok(!Pids::open(lab)?.names().is_empty())
+}
+
 /// Stops all, or what is named.
 pub fn down(lab: &Lab, names: &[String]) -> Result<()> {
     let pids = Pids::open(lab)?;

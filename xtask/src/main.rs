@@ -1,6 +1,7 @@
-//! The one front door for people who work on Jeroboam: `cargo xtask check|test|demo|chaos|lab|fuzz|setup`.
+//! The one front door for people who work on Jeroboam: `cargo xtask check|test|demo|chaos|lab|fuzz|bench|setup`.
 
 mod arrows;
+mod bench;
 mod databases;
 mod e2e;
 mod fuzz;
@@ -51,6 +52,11 @@ enum Task {
         coe: Coe,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+    /// Measures the release build
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
     },
     /// Fuzzes what is parsed before or just after authentication
     Fuzz {
@@ -127,6 +133,7 @@ fn run_task(task: Task) -> Result<()> {
             coe: Coe::Kubernetes,
             arguments,
         } => e2e::kubernetes(&arguments),
+        Task::Bench { bench } => bench::measure(&bench),
         Task::Fuzz { seconds, targets } => fuzz::all(seconds, &targets),
         Task::Chaos {
             runs,
