@@ -4,15 +4,21 @@ use std::error::Error;
 use std::time::Duration;
 
 use jeroboam_driver::Access;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client, Identity, Response};
+pub use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// At most so many nodes are named in a report.
 const NAMED_NODES: usize = 5;
+
+/// Longest refusal that is read, in bytes.
+const LONGEST_REFUSAL: usize = 64 << 10;
 
 /// A COE's API behind TLS of the cluster's own authority. Failures are texts for the tenant, without addresses.
 pub struct Api {
@@ -59,6 +65,50 @@ impl Api {
     pub async fn ask(&self, path: &str) -> Result<Response, String> {
         let answer = self.client.get(format!("{}/{path}", self.base)).send().await;
         answer.map_err(|error| format!("the {} does not answer: {}", self.name, cause(&error)))
+    }
+
+    /// Asks for a change, with a body of a media type; gives the status of the answer, which may be a refusal, and
+    /// what a refusal says.
+    ///
+    /// # Errors
+    /// When nothing answers.
+    pub async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<(StatusCode, String), String> {
+        let mut request = self.client.request(method, format!("{}/{path}", self.base));
+        if let Some((media, body)) = body {
+            request = request.header(CONTENT_TYPE, media).body(body.to_string());
+        }
+        let answer = request.send().await;
+        let answer =
+            answer.map_err(|error| format!("the {} does not answer: {}", self.name, cause(&error)))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok((status, String::new()));
+        }
+        let body = self.body(answer, LONGEST_REFUSAL).await?;
+        let value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let message = value["message"].as_str().unwrap_or_default();
+        Ok((status, message.chars().take(200).collect()))
+    }
+
+    /// The same, of a change that must be made. What is not there any more is no refusal.
+    ///
+    /// # Errors
+    /// When nothing answers, and when it is refused.
+    pub async fn must_change(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<(), String> {
+        match self.change(method, path, body).await? {
+            (status, _) if status.is_success() || status == StatusCode::NOT_FOUND => Ok(()),
+            (status, message) => Err(format!("the {} answers {status}: {message}", self.name)),
+        }
     }
 
     /// Reads an answer of at most `longest` bytes.

@@ -125,6 +125,18 @@ impl<'a> Footing<'a> {
         self
     }
 
+    /// Adds a node's membership in the COE, and gives its key: the COE needs it.
+    pub fn insert_member(graph: &mut Graph, node: &Node<'_>) -> Key {
+        let key = node.key("member");
+        graph.insert(Resource {
+            key: key.clone(),
+            needs: BTreeSet::from([node.key("server")]),
+            group: Some(node.group.name.clone()),
+            spec: Spec::Member,
+        });
+        key
+    }
+
     /// The router's leg, when it is made.
     pub fn way_out(&self) -> Option<&Key> {
         self.way_out.as_ref()

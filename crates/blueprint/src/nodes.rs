@@ -1,6 +1,6 @@
 //! The nodes of a cluster: which there are and what they are called.
 //!
-//! A node's name depends on its group and its index only, so that it is the same for ever.
+//! A node's name depends on its group and its number only, so that it is the same for ever.
 
 use jeroboam_driver::{Invalid, Key};
 use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER};
@@ -71,7 +71,7 @@ pub fn nodes(groups: &[NodeGroup]) -> Vec<Node<'_>> {
     let mut nodes = Vec::new();
     for group in groups {
         let stem = stem(group);
-        nodes.extend((0..group.node_count).map(|index| Node {
+        nodes.extend(group.nodes.iter().map(|index| Node {
             name: format!("{stem}-{index}"),
             group,
             manager: group.is_master(),

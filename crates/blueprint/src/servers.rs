@@ -52,10 +52,6 @@ impl GroupOptions {
             .filter(|flavor| !flavor.is_empty());
         let flavor = flavor.ok_or_else(|| Invalid::new(field, "a flavor is needed"))?;
         let defaults = &ask.resolved.defaults;
-        let own_image = group
-            .image_id
-            .as_deref()
-            .filter(|image| *image != ask.template.image_id);
         let docker_volume_size = group
             .docker_volume_size
             .or(ask.cluster.docker_volume_size)
@@ -64,7 +60,7 @@ impl GroupOptions {
             .map_err(|_| Invalid::new("docker_volume_size", "must not be negative"))?;
         Ok(Self {
             flavor_id: ask.flavor_id(flavor).to_owned(),
-            image_id: own_image.unwrap_or(&ask.resolved.image_id).to_owned(),
+            image_id: ask.image_id(group).to_owned(),
             boot_volume_size: label(ask, Some(group), "boot_volume_size", read::number)?
                 .unwrap_or(defaults.boot_volume_size),
             boot_volume_type: label(ask, Some(group), "boot_volume_type", read::word)?

@@ -8,14 +8,16 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use jeroboam_driver::Ask;
 use jeroboam_driver::ask::Resolved;
-use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER};
+use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, first_nodes};
 use jeroboam_types::{
     Cluster, ClusterId, ClusterName, ClusterTemplate, Coe, Labels, NodeGroup, NodeGroupId, ServerType,
     Status, TemplateId,
 };
 use serde_json::Value;
 
-pub use server::{Answers, Requests, TestCertificates, certificates, socket_server, tls_server};
+pub use server::{
+    Answers, Requests, TestCertificates, certificates, socket_server, tls_server, tls_server_seen,
+};
 
 /// A node group of a size.
 pub fn group(name: &str, role: &str, node_count: i32) -> NodeGroup {
@@ -31,6 +33,7 @@ pub fn group(name: &str, role: &str, node_count: i32) -> NodeGroup {
         image_id: None,
         node_addresses: vec![],
         node_count,
+        nodes: first_nodes(node_count),
         max_node_count: None,
         min_node_count: None,
         role: role.into(),

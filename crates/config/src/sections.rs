@@ -535,6 +535,10 @@ sections! {
         settle_secs: u64 = Text("5");
         /// Minutes that the deletion of a cluster may take.
         delete_timeout_mins: u64 = Text("30"), positive;
+        /// Minutes that a change of a cluster may take: a resize, another node group, a rotation.
+        update_timeout_mins: u64 = Text("60"), positive;
+        /// Seconds that the workloads of a node that is to go are given to stop.
+        drain_secs: u64 = Text("120");
         /// Seconds that a server may take to become ready.
         budget_server_secs: u64 = Text("900"), positive;
         /// Seconds that a load balancer may take to become ready.

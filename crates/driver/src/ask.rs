@@ -14,6 +14,9 @@ pub struct Resolved {
     pub image_id: String,
     /// Nova flavor ids by the name or id that was given.
     pub flavors: std::collections::BTreeMap<String, String>,
+    /// Glance image ids of node groups by the name or id that was given, where they have one of their own.
+    #[serde(default)]
+    pub images: std::collections::BTreeMap<String, String>,
     /// Neutron network that floating IPs come from.
     pub external_network_id: Option<String>,
     /// Given tenant network.
@@ -56,7 +59,7 @@ pub struct Ask {
     pub cluster: Cluster,
     /// Its template.
     pub template: ClusterTemplate,
-    /// Its node groups.
+    /// Its node groups, without those that are to go.
     pub groups: Vec<NodeGroup>,
     /// What names stand for.
     pub resolved: Resolved,
@@ -84,6 +87,17 @@ impl Ask {
     /// Id of a flavor that was given by name or id.
     pub fn flavor_id<'a>(&'a self, given: &'a str) -> &'a str {
         self.resolved.flavors.get(given).map_or(given, String::as_str)
+    }
+
+    /// Id of the image of a group's nodes: its own, or else the template's.
+    pub fn image_id<'a>(&'a self, group: &'a NodeGroup) -> &'a str {
+        let own = group
+            .image_id
+            .as_deref()
+            .filter(|image| *image != self.template.image_id);
+        own.map_or(self.resolved.image_id.as_str(), |given| {
+            self.resolved.images.get(given).map_or(given, String::as_str)
+        })
     }
 
     /// True when nodes (or the load balancer) get floating IPs.

@@ -165,8 +165,14 @@ pub enum Spec {
         /// Ports (Neutron) whose fixed IPs are the members.
         members: Vec<Ref>,
     },
-    /// The running COE: ready when all its nodes are.
+    /// A node's membership in the COE, which needs its server. It is made by the node itself; that all members
+    /// are ready is what the COE waits for. Dropped by [`crate::Driver::leave`], before the server is, unless all
+    /// of the cluster goes.
+    Member,
+    /// The running COE: ready when all its nodes are. Looked at anew whenever its needs change.
     Coe,
+    /// A new password of the cluster's identity, the only one of the cluster that is valid afterwards.
+    Credential,
 }
 
 /// A Nova server.
@@ -281,7 +287,9 @@ impl Spec {
             | Self::ServerGroup { .. }
             | Self::Network
             | Self::Volume { .. }
-            | Self::Coe => Vec::new(),
+            | Self::Member
+            | Self::Coe
+            | Self::Credential => Vec::new(),
             Self::Subnet { network, .. } => vec![network],
             Self::Router { external_network } => vec![external_network],
             Self::RouterInterface { router, subnet } => vec![router, subnet],

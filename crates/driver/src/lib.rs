@@ -162,6 +162,15 @@ pub enum Report {
     NotYet(String),
 }
 
+/// How far a node is on its way out of the COE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It is no member any more, and its server may go.
+    Gone,
+    /// Not yet; the text says what is waited for and may be shown to the tenant.
+    NotYet(String),
+}
+
 /// A driver.
 #[async_trait]
 pub trait Driver: Send + Sync {
@@ -196,4 +205,18 @@ pub trait Driver: Send + Sync {
 
     /// Looks at the running COE once; errors and closed ports are [`Report::NotYet`].
     async fn check(&self, ask: &Ask, access: &Access) -> Report;
+
+    /// Checks another number of masters, all else being the same.
+    fn validate_master_resize(&self, _ask: &Ask, masters: i32) -> Result<(), Invalid> {
+        let reason = format!(
+            "driver {} cannot change the number of masters to {masters}",
+            self.name()
+        );
+        Err(Invalid::new("node_count", reason))
+    }
+
+    /// Takes a node out of the running COE, one look or one step at a time: it is called again until it says
+    /// [`Departure::Gone`]. Workloads are moved away first, but once `overdue` is set they are left no more time.
+    /// Errors and closed ports are [`Departure::NotYet`]; a node that the COE does not know is gone.
+    async fn leave(&self, ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure;
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use jeroboam_cloud::Session;
 use jeroboam_driver::{Access, Ask, Authority, CertificateRequest, Certificates, Driver, Key, KeyPair, Made};
 use jeroboam_plan::Ledger;
-use jeroboam_store::{Claim, LedgerChange, StoreError, Work};
+use jeroboam_store::{Claim, GoalKind, LedgerChange, StoreError, Work};
 use jeroboam_types::{Cluster, Millis};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::authorities::Authorities;
 use crate::fault::StepError;
@@ -23,11 +23,15 @@ pub(crate) struct Context<'a> {
     /// What is asked; `None` when it cannot be known any more, which only a deletion survives.
     pub ask: Option<Arc<Ask>>,
     pub driver: Option<Arc<dyn Driver>>,
+    /// True when nothing of the cluster should be left.
+    pub is_deletion: bool,
     pub request_id: String,
     pub watch: &'a Stopwatch,
     authorities: OnceCell<Arc<Authorities>>,
     client: OnceCell<KeyPair>,
     repaired: OnceCell<()>,
+    /// Held by whoever sets the password of the identity.
+    pub password: Mutex<()>,
 }
 
 impl<'a> Context<'a> {
@@ -40,11 +44,13 @@ impl<'a> Context<'a> {
             cluster: work.cluster.clone(),
             ask,
             driver,
+            is_deletion: work.goal == GoalKind::Absent,
             request_id: work.request_id.clone(),
             watch,
             authorities: OnceCell::new(),
             client: OnceCell::new(),
             repaired: OnceCell::new(),
+            password: Mutex::new(()),
         }
     }
 
@@ -154,6 +160,11 @@ pub(crate) fn identity_key() -> Key {
 /// Key of the certificate authorities.
 pub(crate) fn certificates_key() -> Key {
     Key::new("certificates", "main")
+}
+
+/// Key of the password of the identity after so many rotations.
+pub(crate) fn credential_key(rotations: i64) -> Key {
+    Key::new("credential", rotations)
 }
 
 /// Id of the identity, if it is known to exist.

@@ -15,6 +15,8 @@ pub(crate) enum StepError {
     Ours(String),
     /// Our own side noticed something that trying again may help.
     Again(String),
+    /// Not done yet, as it should be; the text says what is waited for.
+    Pending(String),
     /// The database refused: nobody may go on with this claim.
     Store(jeroboam_store::StoreError),
 }
@@ -43,7 +45,7 @@ impl StepError {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Cloud(error) => error.is_transient() || error.kind == Kind::Unauthorized,
-            Self::Again(_) => true,
+            Self::Again(_) | Self::Pending(_) => true,
             Self::Ours(_) | Self::Store(_) => false,
         }
     }
@@ -67,7 +69,7 @@ impl StepError {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Cloud(error) => error.retry_after,
-            Self::Ours(_) | Self::Again(_) | Self::Store(_) => None,
+            Self::Ours(_) | Self::Again(_) | Self::Pending(_) | Self::Store(_) => None,
         }
     }
 
@@ -75,7 +77,9 @@ impl StepError {
     pub(crate) fn fault(&self, key: &Key) -> Fault {
         let (service, message, request_id) = match self {
             Self::Cloud(error) => (error.service, error.message.clone(), error.request_id.clone()),
-            Self::Ours(message) | Self::Again(message) => ("", message.clone(), None),
+            Self::Ours(message) | Self::Again(message) | Self::Pending(message) => {
+                ("", message.clone(), None)
+            }
             Self::Store(_) => ("", "the database refused".to_owned(), None),
         };
         Fault {

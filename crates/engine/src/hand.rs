@@ -223,13 +223,24 @@ impl Hand<'_> {
                 entry.next_check = now.plus(look_again(now.since(entry.started)));
                 self.kept(entry).await
             }
+            Err(StepError::Pending(seen)) => {
+                let now = self.context.now();
+                entry.next_check = now.plus(look_again(now.since(entry.started)));
+                entry.fault = None;
+                if entry.seen.as_ref() == Some(&seen) {
+                    return self.kept(entry).await;
+                }
+                entry.seen = Some(seen);
+                self.put(entry).await
+            }
             Err(error) => self.retry_drop(entry, error).await,
         }
     }
 
     /// Gone; one that should be there is made anew.
     async fn dropped(&self, mut entry: Entry) -> Result<Taken, StoreError> {
-        if self.wanted.is_none() {
+        // A COE is made again with the needs that it has by then.
+        if self.wanted.is_none() || entry.spec == Spec::Coe {
             debug!(resource = %entry.key, "resource gone");
             return self.removed(entry.key).await;
         }

@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 
 use jeroboam_cloud::{Credentials, Scope, Session, UserName, identity as keystone};
+use jeroboam_driver::Key;
 use jeroboam_plan::Entry;
 use jeroboam_store::{LedgerChange, Sealed, StoreError};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::authorities::place;
 use crate::context::{Context, identity_id, identity_key};
@@ -20,6 +21,8 @@ use crate::options::{IdentityMode, TrusteeDomain};
 use crate::resource::{Look, Seen};
 
 const PASSWORD: &str = "identity/password";
+/// The next password, until Keystone is known to have it.
+const NEXT_PASSWORD: &str = "identity/next";
 /// Token of the creating user, kept only until the trust is made.
 pub(crate) const CREATOR_TOKEN: &str = "creator/token";
 const TRUST: &str = "trust_id";
@@ -195,7 +198,38 @@ pub(crate) async fn repair(context: &Context<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Gives the identity a new password. The old one ends with it, and so do its tokens. The new one is sealed before
+/// Keystone hears of it, so that a try that was interrupted anywhere is gone on with by the next.
+pub(crate) async fn rotate(context: &Context<'_>, key: &Key) -> Result<(), StepError> {
+    let _turn = context.password.lock().await;
+    let store = context.engine.store.engine();
+    let ledger = context
+        .engine
+        .store
+        .clusters()
+        .ledger(context.cluster.uuid)
+        .await?;
+    let user = identity_id(&ledger)
+        .ok_or_else(|| StepError::Ours("the cluster's identity is missing".to_owned()))?;
+    let next = match open(context, NEXT_PASSWORD).await? {
+        Some(next) => next,
+        None => {
+            let next = random_password();
+            seal(context, NEXT_PASSWORD, &next).await?;
+            next
+        }
+    };
+    let admin = context.engine.trustee_admin.with_request_id(&context.request_id);
+    keystone::set_password(&admin, user, &next).await?;
+    seal(context, PASSWORD, &next).await?;
+    store.drop_sealed(context.claim, NEXT_PASSWORD).await?;
+    context.engine.cache_session(context.cluster.uuid, None);
+    info!(resource = %key, "the cluster's identity has a new password");
+    Ok(())
+}
+
 async fn try_repair(context: &Context<'_>) -> Result<(), StepError> {
+    let _turn = context.password.lock().await;
     let mut ledger = context
         .engine
         .store
@@ -265,26 +299,27 @@ async fn open(context: &Context<'_>, name: &str) -> Result<Option<SecretString>,
 
 async fn make_password(context: &Context<'_>) -> Result<SecretString, StepError> {
     let password = random_password();
+    seal(context, PASSWORD, &password).await?;
+    Ok(password)
+}
+
+async fn seal(context: &Context<'_>, name: &str, secret: &SecretString) -> Result<(), StepError> {
+    let place = place(context.cluster.uuid, name);
     let sealed = context
         .engine
         .keyring
-        .seal(
-            &place(context.cluster.uuid, PASSWORD),
-            password.expose_secret().as_bytes(),
-        )
-        .map_err(|error| StepError::Ours(error.to_string()))?;
+        .seal(&place, secret.expose_secret().as_bytes());
     let row = Sealed {
-        name: PASSWORD.to_owned(),
+        name: name.to_owned(),
         public_part: None,
-        sealed,
+        sealed: sealed.map_err(|error| StepError::Ours(error.to_string()))?,
     };
-    context
+    Ok(context
         .engine
         .store
         .engine()
         .put_sealed(context.claim, &row)
-        .await?;
-    Ok(password)
+        .await?)
 }
 
 /// 244 random bits with the kinds of characters that password rules ask for.

@@ -9,6 +9,7 @@ mod clock;
 mod context;
 mod executor;
 mod fault;
+mod groups;
 mod hand;
 mod identity;
 mod options;

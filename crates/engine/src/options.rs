@@ -25,6 +25,8 @@ pub struct Options {
     /// How long the outcome of a call whose answer was lost may stay hidden: it is looked for, for that long,
     /// before the call is sent again.
     pub settle_time: Duration,
+    /// How long the workloads of a node that goes are left to move away.
+    pub drain_limit: Duration,
     /// Time limits of steps.
     pub budgets: Budgets,
     /// How the engine gets to act in a tenant's project.
@@ -68,7 +70,7 @@ pub struct Budgets {
     pub load_balancer: Duration,
     /// Volumes.
     pub volume: Duration,
-    /// From the last server's start until the COE has all its nodes.
+    /// From the last server's start until the COE has all its nodes; for a node to leave it.
     pub coe: Duration,
     /// Anything else.
     pub other: Duration,
@@ -81,7 +83,7 @@ impl Budgets {
             Spec::Server(_) => self.server,
             Spec::LoadBalancer { .. } => self.load_balancer,
             Spec::Volume { .. } => self.volume,
-            Spec::Coe => self.coe,
+            Spec::Coe | Spec::Member => self.coe,
             _ => self.other,
         }
     }

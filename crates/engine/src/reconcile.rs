@@ -1,19 +1,20 @@
 //! One cluster, from claim to release: load, plan, take steps, and write down how it ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jeroboam_driver::graph::{Graph, Spec};
-use jeroboam_driver::{Key, Ref};
+use jeroboam_driver::{Key, Ref, Resource};
 use jeroboam_plan::{Goal, Ledger, Phase, ledger};
 use jeroboam_store::{Claim, GoalKind, Settlement, StoreError, Work};
 use jeroboam_types::status::{Operation, Outcome};
-use jeroboam_types::{Fault, Millis, NodeGroupId, Status};
+use jeroboam_types::{Fault, Millis, Status};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::context::{Context, certificates_key, identity_key};
+use crate::context::{Context, certificates_key, credential_key, identity_key};
 use crate::executor::{Ending, execute};
 use crate::fault::{StepError, backoff};
+use crate::groups;
 use crate::stopwatch::Stopwatch;
 use crate::worker::Engine;
 
@@ -52,10 +53,12 @@ async fn attempt(engine: &Engine, claim: &Claim, lost: &CancellationToken) -> Re
         let context = Context::new(engine, claim, &work, &watch);
         let spent_ms = work.engine_ms;
         let own_ms = || spent_ms + watch.own_ms();
-        let ending = match goal(&context, &work) {
-            Ok(goal) => execute(&context, &goal, &mut work, lost).await?,
-            Err(fault) => Ending::Failed(vec![fault]),
+        let goal = goal(&context, &work);
+        let ending = match &goal {
+            Ok(goal) => execute(&context, goal, &mut work, lost).await?,
+            Err(fault) => Ending::Failed(vec![fault.clone()]),
         };
+        let graph = goal.as_ref().ok().and_then(Goal::graph);
         match ending {
             Ending::Superseded => debug!("something else is asked now: planning anew"),
             Ending::Pause(at) => return engine.store.engine().release(claim, at, own_ms()).await,
@@ -66,8 +69,8 @@ async fn attempt(engine: &Engine, claim: &Claim, lost: &CancellationToken) -> Re
                     .release(claim, context.now(), own_ms())
                     .await;
             }
-            Ending::Settled => return settle(&context, &work, Vec::new(), Outcome::Complete).await,
-            Ending::Failed(faults) => return settle(&context, &work, faults, Outcome::Failed).await,
+            Ending::Settled => return settle(&context, &work, graph, Vec::new(), Outcome::Complete).await,
+            Ending::Failed(faults) => return settle(&context, &work, graph, faults, Outcome::Failed).await,
         }
     }
 }
@@ -87,6 +90,14 @@ fn goal(context: &Context<'_>, work: &Work) -> Result<Goal, Fault> {
     }
     graph.add(identity_key(), Spec::Identity);
     graph.add(certificates_key(), Spec::Certificates);
+    if work.credential > 0 {
+        graph.insert(Resource {
+            key: credential_key(work.credential),
+            needs: BTreeSet::from([identity_key()]),
+            group: None,
+            spec: Spec::Credential,
+        });
+    }
     Ok(Goal::Present(graph))
 }
 
@@ -106,6 +117,7 @@ fn count(context: &Context<'_>, work: &Work, outcome: Outcome) {
 async fn settle(
     context: &Context<'_>,
     work: &Work,
+    graph: Option<&Graph>,
     faults: Vec<Fault>,
     outcome: Outcome,
 ) -> Result<(), StoreError> {
@@ -117,7 +129,7 @@ async fn settle(
         count(context, work, outcome);
         return store.forget(context.claim, work.generation).await;
     }
-    let status = Status::of(work.operation, outcome);
+    let status = ended(work.cluster.status, work.operation, outcome);
     let made = ledger::made(&work.ledger);
     let coe = work
         .ledger
@@ -134,7 +146,8 @@ async fn settle(
         now: context.now(),
         status,
         status_reason: (!faults.is_empty()).then(|| reason(&faults)),
-        group_status: group_statuses(work, status, &faults),
+        group_status: groups::statuses(work, graph, outcome, &faults),
+        gone_groups: groups::gone(work),
         api_address,
         coe_version: coe_fact("coe_version").or_else(|| work.cluster.coe_version.clone()),
         container_version: coe_fact("container_version").or_else(|| work.cluster.container_version.clone()),
@@ -168,43 +181,18 @@ async fn settle(
     }
 }
 
-fn reason(faults: &[Fault]) -> String {
-    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ")
+/// Status of a cluster after an operation. One that was complete all the while, because what was asked is nothing
+/// that its status tells, stays what it was.
+fn ended(before: Status, operation: Operation, outcome: Outcome) -> Status {
+    if outcome == Outcome::Complete && !before.is_in_progress() && !before.is_failed() {
+        before
+    } else {
+        Status::of(operation, outcome)
+    }
 }
 
-/// Groups end as their cluster does; a failed one names its own faults, or else those of the whole cluster.
-fn group_statuses(
-    work: &Work,
-    status: Status,
-    faults: &[Fault],
-) -> Vec<(NodeGroupId, Status, Option<String>)> {
-    let group_of = |fault: &Fault| {
-        work.ledger
-            .get(&Key::stored(&fault.resource))
-            .and_then(|e| e.group.clone())
-    };
-    let shared: Vec<Fault> = faults
-        .iter()
-        .filter(|fault| group_of(fault).is_none())
-        .cloned()
-        .collect();
-    work.groups
-        .iter()
-        .map(|group| {
-            let own: Vec<Fault> = faults
-                .iter()
-                .filter(|fault| group_of(fault).as_deref() == Some(&group.name))
-                .cloned()
-                .collect();
-            let cause = if own.is_empty() { &shared } else { &own };
-            let text = if status.is_failed() && cause.is_empty() {
-                Some("another node group failed".to_owned())
-            } else {
-                (!cause.is_empty()).then(|| reason(cause))
-            };
-            (group.uuid, status, text)
-        })
-        .collect()
+pub(crate) fn reason(faults: &[Fault]) -> String {
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Addresses of the servers by node group, in the order of their numbers: the floating IP, or else the fixed.

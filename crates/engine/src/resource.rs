@@ -7,7 +7,7 @@ mod networking;
 use std::collections::BTreeMap;
 
 use jeroboam_cloud::Error as CloudError;
-use jeroboam_driver::{Made, Ref, Report, Spec};
+use jeroboam_driver::{Departure, Made, Ref, Report, Spec};
 use jeroboam_plan::Entry;
 use jeroboam_types::Fault;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ type Step<T> = Result<T, StepError>;
 pub(crate) async fn find(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<Vec<Seen>> {
     match &entry.spec {
         Spec::Identity => identity::find(context).await,
-        Spec::Certificates | Spec::Coe => Ok(Vec::new()),
+        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Credential => Ok(Vec::new()),
         Spec::Network
         | Spec::Subnet { .. }
         | Spec::Router { .. }
@@ -73,6 +73,18 @@ pub(crate) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
             id: "coe".to_owned(),
             look: check(context, made).await?,
         }),
+        // Nodes join by themselves, and the COE waits for all of them.
+        Spec::Member => Ok(Seen {
+            id: entry.name.clone(),
+            look: Look::Ready(BTreeMap::new()),
+        }),
+        Spec::Credential => {
+            Box::pin(identity::rotate(context, &entry.key)).await?;
+            Ok(Seen {
+                id: entry.key.name().to_owned(),
+                look: Look::Ready(BTreeMap::new()),
+            })
+        }
         Spec::Network
         | Spec::Subnet { .. }
         | Spec::Router { .. }
@@ -102,7 +114,7 @@ pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> S
     };
     match &entry.spec {
         Spec::Identity => identity::look(context, id).await,
-        Spec::Certificates => Ok(Some(Look::Ready(BTreeMap::new()))),
+        Spec::Certificates | Spec::Member | Spec::Credential => Ok(Some(Look::Ready(BTreeMap::new()))),
         Spec::Coe => Ok(Some(check(context, made).await?)),
         Spec::Network
         | Spec::Subnet { .. }
@@ -123,7 +135,8 @@ pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> S
 pub(crate) async fn drop(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> {
     match &entry.spec {
         Spec::Identity => return identity::drop_user(context, entry).await,
-        Spec::Certificates | Spec::Coe => return Ok(true),
+        Spec::Certificates | Spec::Coe | Spec::Credential => return Ok(true),
+        Spec::Member => return Box::pin(leave(context, entry, made)).await,
         _ => {}
     }
     let mut gone = true;
@@ -191,16 +204,37 @@ async fn check(context: &Context<'_>, made: &Made) -> Step<Look> {
     })
 }
 
+/// Takes a node out of the COE. When all of the cluster goes, nobody is left to miss it.
+async fn leave(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> {
+    let options = &context.engine.options;
+    if context.is_deletion || options.trust_server_active {
+        return Ok(true);
+    }
+    let Some(access) = context.access(made).await? else {
+        return Err(StepError::Again("the cluster has no address".to_owned()));
+    };
+    let limit = options.drain_limit.min(options.budgets.of(&entry.spec) / 2);
+    let overdue = context.now().since(entry.started) >= limit;
+    let driver = context.driver()?;
+    match driver.leave(context.ask()?, &access, &entry.name, overdue).await {
+        Departure::Gone => Ok(true),
+        Departure::NotYet(seen) => Err(StepError::Pending(seen)),
+    }
+}
+
 /// True for what a call to another service makes: only that can still happen after a crash of this process.
 pub(crate) fn is_remote(spec: &Spec) -> bool {
-    !matches!(spec, Spec::Certificates | Spec::Coe)
+    !matches!(
+        spec,
+        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Credential
+    )
 }
 
 /// Type of the service that a kind of resource lives in.
 pub(crate) fn service(spec: &Spec) -> &'static str {
     match spec {
-        Spec::Identity => "identity",
-        Spec::Certificates | Spec::Coe => "",
+        Spec::Identity | Spec::Credential => "identity",
+        Spec::Certificates | Spec::Coe | Spec::Member => "",
         Spec::Keypair { .. } | Spec::ServerGroup { .. } | Spec::Server(_) => "compute",
         Spec::Volume { .. } => "block-storage",
         Spec::LoadBalancer { .. } => "load-balancer",

@@ -218,6 +218,7 @@ pub fn engine(config: &Config) -> anyhow::Result<Options> {
         poll_interval: Duration::from_millis(section.poll_interval_ms),
         call_timeout: secs(section.call_timeout_secs),
         retry_limit: section.retry_limit,
+        drain_limit: secs(section.drain_secs),
         settle_time: secs(section.settle_secs),
         budgets: Budgets {
             server: secs(section.budget_server_secs),

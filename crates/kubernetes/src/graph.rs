@@ -59,7 +59,7 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
                 volumes.push(footing.insert_volume(&mut graph, node, ETCD_VOLUME, size, kind));
             }
         }
-        coe_needs.insert(node.key("server"));
+        coe_needs.insert(Footing::insert_member(&mut graph, node));
         footing.insert_server(&mut graph, node, &group, needs, volumes);
     }
     graph.insert(Resource {

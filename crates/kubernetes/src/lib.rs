@@ -10,6 +10,7 @@ mod check;
 mod graph;
 mod kubeadm;
 mod labels;
+mod leave;
 mod machine;
 mod options;
 mod security;
@@ -21,7 +22,7 @@ mod programs;
 
 use async_trait::async_trait;
 use jeroboam_driver::{
-    Access, Ask, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
+    Access, Ask, Departure, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
 };
 use jeroboam_types::{Coe, ServerType};
 
@@ -90,5 +91,9 @@ impl Driver for KubernetesDriver {
 
     async fn check(&self, ask: &Ask, access: &Access) -> Report {
         check::check(ask, access).await
+    }
+
+    async fn leave(&self, _: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
+        leave::leave(access, host_name, overdue).await
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jeroboam_driver::graph::{Made, MadeResource};
 use jeroboam_driver::{Key, Spec};
-use jeroboam_types::{Fault, Millis};
+use jeroboam_types::{Fault, Millis, NodesSeen};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -116,4 +116,31 @@ pub fn made(ledger: &Ledger) -> Made {
             })
             .collect(),
     )
+}
+
+/// Number of the node that an entry was made for: the names of a node's resources end in it. `None` for what is
+/// shared by several nodes.
+pub fn node_number(entry: &Entry) -> Option<u32> {
+    match (&entry.group, &entry.spec) {
+        (None, _) | (_, Spec::ServerGroup { .. }) => None,
+        (Some(_), _) => entry.key.name().rsplit_once('-')?.1.parse().ok(),
+    }
+}
+
+/// What a ledger knows of a node group's nodes.
+pub fn nodes_seen(ledger: &Ledger, group: &str) -> NodesSeen {
+    let mut seen = NodesSeen::default();
+    for entry in ledger
+        .values()
+        .filter(|entry| entry.group.as_deref() == Some(group))
+    {
+        let Some(number) = node_number(entry) else {
+            continue;
+        };
+        seen.taken.insert(number);
+        if entry.phase == Phase::Ready && matches!(entry.spec, Spec::Server(_)) {
+            seen.ready.insert(number);
+        }
+    }
+    seen
 }

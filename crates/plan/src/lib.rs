@@ -7,7 +7,7 @@ pub mod ledger;
 
 use std::collections::BTreeSet;
 
-use jeroboam_driver::{Graph, Key, Resource};
+use jeroboam_driver::{Graph, Key, Resource, Spec};
 use jeroboam_types::{Fault, Millis};
 use serde::Serialize;
 
@@ -23,12 +23,17 @@ pub enum Goal {
 }
 
 impl Goal {
-    /// A resource that should be there.
-    pub fn find(&self, key: &Key) -> Option<&Resource> {
+    /// Everything that should be there, if anything should.
+    pub fn graph(&self) -> Option<&Graph> {
         match self {
-            Self::Present(graph) => graph.find(key),
+            Self::Present(graph) => Some(graph),
             Self::Absent => None,
         }
+    }
+
+    /// A resource that should be there.
+    pub fn find(&self, key: &Key) -> Option<&Resource> {
+        self.graph()?.find(key)
     }
 }
 
@@ -90,13 +95,16 @@ pub fn plan(goal: &Goal, ledger: &Ledger, busy: &BTreeSet<Key>, now: Millis) -> 
         Goal::Present(graph) => {
             // One failure ends a creation: what follows could only be torn down again.
             if faults.is_empty() {
-                graph
-                    .iter()
-                    .for_each(|resource| draft.make(&resource.key, &resource.needs));
+                graph.iter().for_each(|resource| draft.make(resource));
             }
             draft.drop_unwanted(Some(graph));
-            graph.iter().all(|resource| draft.is_ready(&resource.key))
-                && ledger.keys().all(|key| graph.find(key).is_some())
+            let is_there = |resource: &Resource| {
+                draft.is_ready(&resource.key)
+                    && ledger
+                        .get(&resource.key)
+                        .is_some_and(|entry| !is_outdated(entry, resource))
+            };
+            graph.iter().all(is_there) && ledger.keys().all(|key| graph.find(key).is_some())
         }
         Goal::Absent => {
             draft.drop_unwanted(None);
@@ -127,6 +135,12 @@ fn urgency(step: &Step, ledger: &Ledger) -> (u8, Millis) {
     }
 }
 
+/// True for a COE that was looked at with other nodes than it should have now. Its entry stands for nothing in a
+/// cloud: dropped, it is made again when all nodes are there.
+fn is_outdated(entry: &Entry, resource: &Resource) -> bool {
+    matches!(resource.spec, Spec::Coe) && entry.needs != resource.needs
+}
+
 struct Draft<'a> {
     ledger: &'a Ledger,
     busy: &'a BTreeSet<Key>,
@@ -142,11 +156,23 @@ impl Draft<'_> {
             .is_some_and(|entry| entry.phase == Phase::Ready)
     }
 
-    fn make(&mut self, key: &Key, needs: &BTreeSet<Key>) {
-        if self.busy.contains(key) || !needs.iter().all(|need| self.is_ready(need)) {
+    fn make(&mut self, resource: &Resource) {
+        let key = &resource.key;
+        if self.busy.contains(key) {
             return;
         }
-        let Some(entry) = self.ledger.get(key) else {
+        let entry = self.ledger.get(key);
+        // Before its new needs are there, so that what is no longer needed can go meanwhile.
+        if let Some(entry) = entry.filter(|entry| is_outdated(entry, resource)) {
+            return match entry.phase {
+                Phase::Dropping => self.due(entry, Step::Drop(key.clone())),
+                _ => self.steps.push(Step::Drop(key.clone())),
+            };
+        }
+        if !resource.needs.iter().all(|need| self.is_ready(need)) {
+            return;
+        }
+        let Some(entry) = entry else {
             return self.steps.push(Step::Make(key.clone()));
         };
         match entry.phase {

@@ -63,8 +63,11 @@ fn ledger(entries: impl IntoIterator<Item = Entry>) -> Ledger {
 }
 
 /// Plans and takes every step at once, until there is none: the order in which things happen.
-fn waves(goal: &Goal, mut ledger: Ledger) -> Vec<Vec<Step>> {
-    let all = graph();
+fn waves(goal: &Goal, ledger: Ledger) -> Vec<Vec<Step>> {
+    waves_of(goal, &graph(), ledger)
+}
+
+fn waves_of(goal: &Goal, all: &Graph, mut ledger: Ledger) -> Vec<Vec<Step>> {
     let mut waves = Vec::new();
     loop {
         let plan = plan(goal, &ledger, &BTreeSet::new(), NOW);
@@ -74,7 +77,7 @@ fn waves(goal: &Goal, mut ledger: Ledger) -> Vec<Vec<Step>> {
         }
         for step in &plan.steps {
             match step {
-                Step::Make(key) => drop(ledger.insert(key.clone(), entry(&all, key.as_str(), Phase::Made))),
+                Step::Make(key) => drop(ledger.insert(key.clone(), entry(all, key.as_str(), Phase::Made))),
                 Step::Await(key) => ledger.get_mut(key).unwrap().phase = Phase::Ready,
                 Step::Drop(key) => drop(ledger.remove(key)),
                 Step::GiveUp(key) => panic!("gave up {key}"),
@@ -224,4 +227,63 @@ mod random {
             prop_assert!(left.is_empty());
         }
     }
+}
+
+/// A network with a COE of some members.
+fn swarm(members: &[&str]) -> Graph {
+    let mut graph = Graph::default();
+    let mut needs = BTreeSet::new();
+    for name in members {
+        let server = graph.add(Key::new("network", name), Spec::Network);
+        let Ref::Made(server) = server else { unreachable!() };
+        let member = Key::new("member", name);
+        graph.insert(Resource {
+            key: member.clone(),
+            needs: BTreeSet::from([server]),
+            group: None,
+            spec: Spec::Member,
+        });
+        needs.insert(member);
+    }
+    graph.insert(Resource {
+        key: key("coe:swarm"),
+        needs,
+        group: None,
+        spec: Spec::Coe,
+    });
+    graph
+}
+
+/// The ledger of a graph that is there.
+fn built(graph: &Graph) -> Ledger {
+    ledger(
+        graph
+            .iter()
+            .map(|resource| entry(graph, resource.key.as_str(), Phase::Ready)),
+    )
+}
+
+fn resize(from: &[&str], to: &[&str]) -> Vec<Vec<Step>> {
+    waves_of(&Goal::Present(swarm(to)), &swarm(to), built(&swarm(from)))
+}
+
+#[test]
+fn a_resize_makes_and_drops_nodes_and_looks_at_the_coe_anew() {
+    insta::assert_json_snapshot!("growth", resize(&["a"], &["a", "b"]));
+    insta::assert_json_snapshot!("shrinkage", resize(&["a", "b"], &["a"]));
+    insta::assert_json_snapshot!("replacement", resize(&["a", "b"], &["b", "c"]));
+    assert!(
+        resize(&["a"], &["a"]).is_empty(),
+        "nothing is looked at without a change"
+    );
+}
+
+#[test]
+fn what_can_go_goes_although_the_growth_fails() {
+    let graph = swarm(&["b", "c"]);
+    let mut half = built(&swarm(&["a", "b"]));
+    half.remove(&key("coe:swarm"));
+    half.insert(key("network:c"), entry(&graph, "network:c", Phase::Failed));
+    let plan = plan(&Goal::Present(graph), &half, &BTreeSet::new(), NOW);
+    assert_eq!(plan.steps, [Step::Drop(key("member:a"))]);
 }

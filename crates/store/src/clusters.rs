@@ -1,6 +1,7 @@
 //! Clusters and node groups, as callers of the API see and ask for them. What is asked is written together with
 //! the engine's work order, in one transaction.
 
+mod change;
 mod create;
 mod delete;
 mod summary;
@@ -14,6 +15,7 @@ use sea_orm::{
     QueryTrait, Select,
 };
 
+pub use change::{ChangeError, ClusterChange, Standing};
 pub use create::{CreateError, NewCluster};
 pub use summary::ClusterSummary;
 

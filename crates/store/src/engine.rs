@@ -69,6 +69,8 @@ pub struct Work {
     pub request_id: String,
     /// Time that the engine spent on this wish so far, in milliseconds.
     pub engine_ms: i64,
+    /// How often the password of the cluster's identity was to be changed.
+    pub credential: i64,
 }
 
 /// A change of the ledger.
@@ -106,6 +108,8 @@ pub struct Settlement {
     pub status_reason: Option<String>,
     /// Status and reason of node groups.
     pub group_status: Vec<(NodeGroupId, Status, Option<String>)>,
+    /// Node groups that are gone: their rows are removed.
+    pub gone_groups: Vec<NodeGroupId>,
     /// Address of the COE's API; `None` leaves what is there.
     pub api_address: Option<String>,
     /// Version of the COE; `None` leaves what is there.
@@ -140,7 +144,11 @@ impl Engine<'_> {
         let ask = template.zip(resolved).map(|(template, resolved)| Ask {
             cluster: cluster.clone(),
             template,
-            groups: groups.clone(),
+            groups: groups
+                .iter()
+                .filter(|group| !group.is_leaving())
+                .cloned()
+                .collect(),
             resolved,
         });
         Ok(Work {
@@ -154,6 +162,7 @@ impl Engine<'_> {
             ledger,
             request_id: row.request_id,
             engine_ms: row.engine_ms,
+            credential: row.credential,
         })
     }
 }

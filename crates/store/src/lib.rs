@@ -25,7 +25,9 @@ mod templates;
 mod url;
 
 pub use answers::{Answer, Answers};
-pub use clusters::{ClusterRow, ClusterSummary, Clusters, CreateError, NewCluster, Stats};
+pub use clusters::{
+    ChangeError, ClusterChange, ClusterRow, ClusterSummary, Clusters, CreateError, NewCluster, Standing, Stats,
+};
 pub use engine::{Backlog, Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Work};
 pub use error::{Cause, StoreError};
 pub use page::{Filter, Page, SortKey, Table};

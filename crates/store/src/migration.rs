@@ -2,6 +2,7 @@
 
 mod answers;
 mod list_indexes;
+mod node_numbers;
 mod v1;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(v1::Migration),
             Box::new(list_indexes::Migration),
             Box::new(answers::Migration),
+            Box::new(node_numbers::Migration),
         ]
     }
 }

@@ -12,7 +12,12 @@ use crate::options;
 /// Longest answer, in bytes: nodes belong to the tenant, who may make them say anything. Docker's description of a
 /// node takes about 3 KiB, and rebuilt nodes leave theirs behind.
 const LONGEST_ANSWER: usize = 1 << 20;
-const ANSWER_PER_NODE: usize = 8 << 10;
+pub(crate) const ANSWER_PER_NODE: usize = 8 << 10;
+
+/// Longest list of so many nodes, in bytes.
+pub(crate) fn longest_list(nodes: u64) -> usize {
+    LONGEST_ANSWER + ANSWER_PER_NODE * usize::try_from(nodes).unwrap_or(0)
+}
 
 /// Docker's `GET /version`.
 #[derive(Deserialize)]
@@ -68,9 +73,8 @@ pub(crate) async fn check(ask: &Ask, access: &Access) -> Report {
 
 async fn look(ask: &Ask, access: &Access) -> Result<Report, String> {
     let nodes_asked = options::check_counts(ask).map_err(|invalid| invalid.to_string())?;
-    let longest = LONGEST_ANSWER + ANSWER_PER_NODE * usize::try_from(nodes_asked).unwrap_or(0);
     let api = Api::new("Docker API", access)?;
-    let found: Vec<SwarmNode> = api.load("nodes", longest, explain).await?;
+    let found: Vec<SwarmNode> = api.load("nodes", longest_list(nodes_asked), explain).await?;
     let expected: BTreeMap<String, bool> = nodes::nodes(&ask.groups)
         .iter()
         .map(|node| (ask.cloud_name(&node.key("server")), node.manager))
@@ -128,7 +132,7 @@ fn missing(found: &[SwarmNode], name: &str, manager: bool) -> Option<&'static st
 }
 
 /// 503 is Docker's word for a node that is in no swarm.
-fn explain(status: u16) -> Option<&'static str> {
+pub(crate) fn explain(status: u16) -> Option<&'static str> {
     (status == 503).then_some("the first manager has not formed the swarm yet")
 }
 

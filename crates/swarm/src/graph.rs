@@ -40,7 +40,7 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
             needs.extend(api.iter().cloned());
             needs.extend(options.network.floating_ips.then_some(floating_ip));
         }
-        coe_needs.insert(node.key("server"));
+        coe_needs.insert(Footing::insert_member(&mut graph, node));
         let group = group_options(ask, node.group, options.storage_driver)?;
         footing.insert_server(&mut graph, node, &group, needs, Vec::new());
     }

@@ -9,6 +9,7 @@
 
 mod check;
 mod graph;
+mod leave;
 mod options;
 mod security;
 mod userdata;
@@ -18,7 +19,7 @@ mod programs;
 
 use async_trait::async_trait;
 use jeroboam_driver::{
-    Access, Ask, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
+    Access, Ask, Departure, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
 };
 use jeroboam_types::{Coe, ServerType};
 
@@ -83,5 +84,9 @@ impl Driver for SwarmDriver {
 
     async fn check(&self, ask: &Ask, access: &Access) -> Report {
         check::check(ask, access).await
+    }
+
+    async fn leave(&self, ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
+        leave::leave(ask, access, host_name, overdue).await
     }
 }

@@ -109,6 +109,7 @@ pub(crate) fn group_options(
     group: &NodeGroup,
     storage: StorageDriver,
 ) -> Result<GroupOptions, Invalid> {
+    refuse_marks(group)?;
     let options = GroupOptions::parse(ask, group)?;
     if options.docker_volume_size < storage.smallest_volume() {
         let reason = format!(
@@ -119,6 +120,20 @@ pub(crate) fn group_options(
         return Err(Invalid::new("docker_volume_size", reason));
     }
     Ok(options)
+}
+
+/// What a swarm has no word for.
+fn refuse_marks(group: &NodeGroup) -> Result<(), Invalid> {
+    if !group.node_taints.is_empty() {
+        return Err(Invalid::new("node_taints", "a swarm has no taints"));
+    }
+    match group.node_labels.is_empty() {
+        true => Ok(()),
+        false => Err(Invalid::new(
+            "node_labels",
+            "not supported by swarms: set them with docker node update",
+        )),
+    }
 }
 
 /// What other drivers have and this one has not is refused: silence would promise it.

@@ -18,6 +18,6 @@ pub use fault::Fault;
 pub use ids::{ClusterId, Millis, NodeGroupId, ProjectId, TemplateId, UserId};
 pub use labels::Labels;
 pub use name::ClusterName;
-pub use nodegroup::NodeGroup;
-pub use status::{HealthStatus, Status};
+pub use nodegroup::{NodeGroup, NodesSeen};
+pub use status::{Change, HealthStatus, Status};
 pub use template::ClusterTemplate;

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::status::Operation;
 use crate::{ClusterId, Labels, NodeGroupId, ProjectId, Status};
 
 /// Role of the nodes that run the control plane.
@@ -32,6 +33,8 @@ pub struct NodeGroup {
     pub image_id: Option<String>,
     pub node_addresses: Vec<String>,
     pub node_count: i32,
+    /// Numbers of the nodes, ascending: which nodes there should be. As many as `node_count`.
+    pub nodes: Vec<u32>,
     pub max_node_count: Option<i32>,
     pub min_node_count: Option<i32>,
     pub role: String,
@@ -46,9 +49,155 @@ pub struct NodeGroup {
     pub updated_at: Option<DateTime<Utc>>,
 }
 
+/// Numbers of the nodes of a new group.
+pub fn first_nodes(count: i32) -> Vec<u32> {
+    (0..u32::try_from(count).unwrap_or(0)).collect()
+}
+
+/// What is known of a group's nodes when their number changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodesSeen {
+    /// Numbers with anything in the cloud, also of nodes that are being removed: no new node gets one of them.
+    pub taken: BTreeSet<u32>,
+    /// Numbers of the nodes that are known to stand.
+    pub ready: BTreeSet<u32>,
+}
+
 impl NodeGroup {
     /// True for the nodes of the control plane.
     pub fn is_master(&self) -> bool {
         self.role == ROLE_MASTER
+    }
+
+    /// True once the group is to go.
+    pub fn is_leaving(&self) -> bool {
+        self.status.operation() == Some(Operation::Delete)
+    }
+
+    /// True when a size is within `min_node_count` and `max_node_count`; a maximum of zero is none.
+    pub fn allows(&self, count: i32) -> bool {
+        let most = self.max_node_count.filter(|most| *most != 0);
+        count >= self.min_node_count.unwrap_or(0) && most.is_none_or(|most| count <= most)
+    }
+
+    /// Changes the number of nodes. The given nodes go, even when that is more than the group shrinks by: others
+    /// are then made in their place. If more have to go, those that do not stand go first, and then the highest
+    /// numbers. New nodes get the lowest numbers that are free.
+    pub fn resize(&mut self, count: i32, going: &BTreeSet<u32>, seen: &NodesSeen) {
+        let wanted = usize::try_from(count).unwrap_or(0);
+        let mut staying: Vec<u32> = self
+            .nodes
+            .iter()
+            .copied()
+            .filter(|node| !going.contains(node))
+            .collect();
+        staying.sort_by_key(|node| (!seen.ready.contains(node), *node));
+        staying.truncate(wanted);
+        let held: BTreeSet<u32> = self
+            .nodes
+            .iter()
+            .chain(&seen.taken)
+            .chain(going)
+            .copied()
+            .collect();
+        let missing = wanted - staying.len();
+        staying.extend((0..).filter(|node| !held.contains(node)).take(missing));
+        staying.sort_unstable();
+        self.node_count = count;
+        self.nodes = staying;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn group(nodes: &[u32]) -> NodeGroup {
+        NodeGroup {
+            id: 0,
+            uuid: NodeGroupId(Uuid::nil()),
+            name: DEFAULT_WORKER.to_owned(),
+            cluster_id: ClusterId(Uuid::nil()),
+            project_id: "p".into(),
+            docker_volume_size: None,
+            labels: Labels::default(),
+            flavor_id: None,
+            image_id: None,
+            node_addresses: Vec::new(),
+            node_count: i32::try_from(nodes.len()).unwrap(),
+            nodes: nodes.to_vec(),
+            max_node_count: None,
+            min_node_count: None,
+            role: ROLE_WORKER.to_owned(),
+            is_default: true,
+            stack_id: None,
+            status: Status::CreateComplete,
+            status_reason: None,
+            version: None,
+            node_labels: BTreeMap::new(),
+            node_taints: Vec::new(),
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: None,
+        }
+    }
+
+    fn resized(nodes: &[u32], count: i32, going: &[u32], taken: &[u32], ready: &[u32]) -> Vec<u32> {
+        let mut group = group(nodes);
+        let set = |numbers: &[u32]| numbers.iter().copied().collect();
+        let seen = NodesSeen {
+            taken: set(taken),
+            ready: set(ready),
+        };
+        group.resize(count, &set(going), &seen);
+        assert_eq!((group.node_count, group.nodes.len()), (count, count as usize));
+        group.nodes
+    }
+
+    #[test]
+    fn a_group_keeps_its_nodes_when_its_size_changes() {
+        assert_eq!(resized(&[0, 1], 4, &[], &[0, 1], &[0, 1]), [0, 1, 2, 3], "growth");
+        assert_eq!(
+            resized(&[0, 1, 2], 1, &[], &[0, 1, 2], &[0, 1, 2]),
+            [0],
+            "the highest go"
+        );
+        assert_eq!(
+            resized(&[0, 1, 2], 2, &[0], &[0, 1, 2], &[0, 1, 2]),
+            [1, 2],
+            "the given go"
+        );
+        assert_eq!(
+            resized(&[0, 1, 2], 2, &[], &[0, 1, 2], &[1, 2]),
+            [1, 2],
+            "what does not stand goes"
+        );
+        assert_eq!(
+            resized(&[1, 2], 3, &[], &[1, 2], &[1, 2]),
+            [0, 1, 2],
+            "a gap is filled"
+        );
+        assert_eq!(
+            resized(&[1, 2], 3, &[], &[0, 1, 2], &[1, 2]),
+            [1, 2, 3],
+            "but not while it is cleared"
+        );
+        assert_eq!(
+            resized(&[0, 1], 2, &[0], &[0, 1], &[0, 1]),
+            [1, 2],
+            "one is replaced"
+        );
+        assert_eq!(resized(&[0, 1], 0, &[], &[0, 1], &[]), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn a_maximum_of_zero_is_none() {
+        let mut group = group(&[0]);
+        (group.min_node_count, group.max_node_count) = (Some(1), Some(0));
+        assert!(group.allows(100) && !group.allows(0));
+        group.max_node_count = Some(3);
+        assert!(group.allows(3) && !group.allows(4));
     }
 }

@@ -95,6 +95,68 @@ impl Status {
     }
 }
 
+/// A change that may be asked of a cluster that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// `node_count` of the cluster, by PATCH.
+    NodeCount,
+    /// Size of a node group, by the action `resize`.
+    Resize,
+    /// Health that somebody else watches.
+    Health,
+    /// Another template.
+    Upgrade,
+    /// New certificate authorities.
+    RotateAuthorities,
+    /// A new password of the cluster's identity.
+    RotateCredential,
+    /// One more node group.
+    CreateGroup,
+    /// Bounds, labels or taints of a node group.
+    UpdateGroup,
+    /// One node group less.
+    DeleteGroup,
+}
+
+impl Change {
+    /// What is asked, for texts.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NodeCount => "changed",
+            Self::Resize => "resized",
+            Self::Health => "given a health",
+            Self::Upgrade => "upgraded",
+            Self::RotateAuthorities => "given new certificate authorities",
+            Self::RotateCredential => "given a new credential",
+            Self::CreateGroup => "given another node group",
+            Self::UpdateGroup => "changed in its node groups",
+            Self::DeleteGroup => "relieved of a node group",
+        }
+    }
+
+    /// The life cycle: true when a cluster of a status may be changed so. Whatever stands may be; so may what
+    /// failed to change, because the same wish again is how it is mended. While a change is under way, a newer one
+    /// may take its place if all it says is which nodes there should be; others wait for its end.
+    pub fn may_start_at(self, status: Status) -> bool {
+        match status.operation() {
+            Some(Operation::Delete) => return false,
+            Some(Operation::Create) => return status == Status::CreateComplete,
+            Some(Operation::Update) => {}
+            // What only a Heat stack ever had.
+            None => return !status.is_in_progress() && !status.is_failed(),
+        }
+        match self {
+            Self::NodeCount | Self::Upgrade | Self::RotateAuthorities => !status.is_in_progress(),
+            Self::Resize
+            | Self::Health
+            | Self::RotateCredential
+            | Self::CreateGroup
+            | Self::UpdateGroup
+            | Self::DeleteGroup => true,
+        }
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -160,5 +222,30 @@ mod tests {
             }
         }
         assert!("BUILDING".parse::<Status>().is_err());
+    }
+
+    #[test]
+    fn what_stands_may_be_changed_and_what_is_being_built_or_removed_may_not() {
+        use Status::*;
+        let may = |change: Change| -> Vec<Status> {
+            let all = Status::ALL.iter().copied();
+            all.filter(|status| change.may_start_at(*status)).collect()
+        };
+        let standing = [
+            CreateComplete,
+            UpdateFailed,
+            UpdateComplete,
+            ResumeComplete,
+            RestoreComplete,
+        ];
+        let more = [RollbackComplete, SnapshotComplete, CheckComplete, AdoptComplete];
+        let settled: Vec<Status> = standing.into_iter().chain(more).collect();
+        assert_eq!(may(Change::NodeCount), settled);
+        assert_eq!(may(Change::Upgrade), settled);
+        let while_changing: Vec<Status> = may(Change::Resize)
+            .into_iter()
+            .filter(|status| !settled.contains(status))
+            .collect();
+        assert_eq!(while_changing, [UpdateInProgress]);
     }
 }

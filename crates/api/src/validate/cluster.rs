@@ -10,7 +10,7 @@ use jeroboam_driver::ask::{Defaults, Resolved};
 use jeroboam_store::{NewCluster, Sealed};
 use jeroboam_types::cluster::DEFAULT_CREATE_TIMEOUT_MINS;
 use jeroboam_types::name::made_up;
-use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, ROLE_MASTER, ROLE_WORKER};
+use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, ROLE_MASTER, ROLE_WORKER, first_nodes};
 use jeroboam_types::{
     Cluster, ClusterId, ClusterName, ClusterTemplate, Labels, NodeGroup, NodeGroupId, ProjectId, Status,
 };
@@ -280,6 +280,7 @@ async fn resolve(cx: &Context, cluster: &Cluster, template: &ClusterTemplate) ->
             .into_iter()
             .map(|(ident, flavor): (String, Flavor)| (ident, flavor.id))
             .collect(),
+        images: BTreeMap::new(),
         external_network_id: external.map(|network| network.id),
         fixed_network_id: fixed_network_id
             .or_else(|| subnet.as_ref().map(|subnet| subnet.network_id.clone())),
@@ -318,6 +319,7 @@ fn default_groups(
         image_id: Some(template.image_id.clone()),
         node_addresses: Vec::new(),
         node_count,
+        nodes: first_nodes(node_count),
         max_node_count: None,
         min_node_count: None,
         role: role.to_owned(),

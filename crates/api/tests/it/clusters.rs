@@ -436,6 +436,7 @@ async fn a_failed_cluster_tells_the_faults_of_its_groups_when_shown_alone() {
         status: Status::CreateFailed,
         status_reason: Some("server:worker-0: no valid host".to_owned()),
         group_status: vec![(worker, Status::CreateFailed, Some("no valid host".to_owned()))],
+        gone_groups: Vec::new(),
         api_address: None,
         coe_version: None,
         container_version: None,

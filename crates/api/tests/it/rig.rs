@@ -15,8 +15,8 @@ use jeroboam_cloud::{Connector, Credentials, DomainName, Options, Scope, Session
 use jeroboam_config::Config;
 use jeroboam_driver::graph::Made;
 use jeroboam_driver::{
-    Access, Ask, Driver, DriverError, Drivers, Graph, Invalid, LabelDefault, LabelKind, LabelReach,
-    LabelSpec, NodeAsk, Provides, Report,
+    Access, Ask, Departure, Driver, DriverError, Drivers, Graph, Invalid, LabelDefault, LabelKind,
+    LabelReach, LabelSpec, NodeAsk, Provides, Report,
 };
 use jeroboam_pki::Keyring;
 use jeroboam_simcloud::SimCloud;
@@ -131,6 +131,10 @@ impl Driver for Paper {
 
     async fn check(&self, _: &Ask, _: &Access) -> Report {
         Report::NotYet("paper".to_owned())
+    }
+
+    async fn leave(&self, _: &Ask, _: &Access, _: &str, _: bool) -> Departure {
+        Departure::Gone
     }
 }
 

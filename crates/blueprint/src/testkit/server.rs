@@ -110,6 +110,11 @@ pub fn socket_server(path: &Path, answers: Answers) -> Requests {
 /// An API with TLS, for clients with a certificate of the cluster's authority.
 /// Its certificate is for the given address, where it listens or not.
 pub fn tls_server(certified: &str, answers: Answers) -> SocketAddr {
+    tls_server_seen(certified, answers, Requests::default())
+}
+
+/// The same, with a record of the requests.
+pub fn tls_server_seen(certified: &str, answers: Answers, requests: Requests) -> SocketAddr {
     let request = CertificateRequest {
         common_name: "api".into(),
         organizations: vec![],
@@ -147,11 +152,7 @@ pub fn tls_server(certified: &str, answers: Answers) -> SocketAddr {
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let connection = ServerConnection::new(config.clone()).expect("a connection");
-            answer(
-                StreamOwned::new(connection, stream),
-                &answers,
-                &Requests::default(),
-            );
+            answer(StreamOwned::new(connection, stream), &answers, &requests);
         }
     });
     bound

@@ -6,18 +6,22 @@ use std::time::Duration;
 
 use chrono::Utc;
 use jeroboam_cloud::{Connector, Credentials, DomainName, Find, Scope, Session, UserName};
-use jeroboam_driver::Drivers;
 use jeroboam_driver::ask::Resolved;
+use jeroboam_driver::{Drivers, Key};
 use jeroboam_engine::{Budgets, Clock, Engine, IdentityMode, Options, Parts, SystemClock, TrusteeDomain};
 use jeroboam_pki::Keyring;
+use jeroboam_plan::ledger::nodes_seen;
 use jeroboam_simcloud::{Pace, SimCloud};
-use jeroboam_store::{ClusterRow, Ident, NewCluster, Scope as Visible, Store, StoreError};
-use jeroboam_swarm::SwarmDriver;
-use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, ROLE_MASTER, ROLE_WORKER};
-use jeroboam_types::{
-    Cluster, ClusterId, ClusterName, ClusterTemplate, Coe, Labels, NodeGroup, NodeGroupId, ServerType,
-    Status, TemplateId,
+use jeroboam_store::{
+    ClusterChange, ClusterRow, Ident, NewCluster, Scope as Visible, Standing, Store, StoreError,
 };
+use jeroboam_swarm::SwarmDriver;
+use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, ROLE_MASTER, ROLE_WORKER, first_nodes};
+use jeroboam_types::{
+    Change, Cluster, ClusterId, ClusterName, ClusterTemplate, Coe, Labels, NodeGroup, NodeGroupId,
+    ServerType, Status, TemplateId,
+};
+use secrecy::SecretString;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +36,7 @@ pub struct House {
     pub store: Store,
     pub keyring: Arc<Keyring>,
     pub identity: IdentityMode,
+    pub drivers: Drivers,
     connector: Connector,
     resolved: Resolved,
     template: ClusterTemplate,
@@ -92,6 +97,7 @@ impl House {
             user_id: token.user_id.clone(),
             project_id: token.project_id.clone().unwrap(),
             identity: IdentityMode::Grant,
+            drivers: Drivers::new(vec![Arc::new(SwarmDriver)]),
             cloud,
             store,
             keyring,
@@ -162,6 +168,7 @@ impl House {
             image_id: Some(self.resolved.image_id.clone()),
             node_addresses: Vec::new(),
             node_count: count,
+            nodes: first_nodes(count),
             max_node_count: None,
             min_node_count: None,
             role: role.to_owned(),
@@ -204,7 +211,7 @@ impl House {
             connector: self.connector.clone(),
             service: login(&self.connector, "magnum", "default", project("service")),
             trustee_admin,
-            drivers: Drivers::new(vec![Arc::new(SwarmDriver)]),
+            drivers: self.drivers.clone(),
             keyring: Arc::clone(&self.keyring),
             clock: Arc::new(SystemClock),
             options,
@@ -238,6 +245,7 @@ impl House {
             trustee_domain: TrusteeDomain::Name("magnum".to_owned()),
             roles: vec!["member".to_owned()],
             trust_server_active: true,
+            drain_limit: Duration::from_secs(5),
             certificate_days: 10,
             rsa_bits: 2_048,
         }
@@ -269,6 +277,119 @@ impl House {
             }
         })
         .await
+    }
+
+    /// Asks for a change as the API does.
+    pub async fn change(
+        &self,
+        cluster: ClusterId,
+        kind: Change,
+        edit: impl FnOnce(&Standing, &mut ClusterChange),
+    ) {
+        let standing = self.store.clusters().standing(cluster).await.unwrap();
+        let now = SystemClock.now();
+        let mut change = ClusterChange {
+            cluster,
+            change: kind,
+            generation: standing.generation,
+            groups: Vec::new(),
+            new_groups: Vec::new(),
+            health: None,
+            resolved: None,
+            now,
+            deadline: now.plus(Duration::from_secs(60)),
+            request_id: "req-change".to_owned(),
+        };
+        edit(&standing, &mut change);
+        self.store.clusters().request_change(&change).await.unwrap();
+    }
+
+    /// Asks for another size of a group; the given nodes go.
+    pub async fn resize(&self, cluster: ClusterId, name: &str, count: i32, going: &[u32]) {
+        self.change(cluster, Change::Resize, |standing, change| {
+            let mut group = named(standing, name);
+            let seen = nodes_seen(&standing.ledger, name);
+            group.resize(count, &going.iter().copied().collect(), &seen);
+            group.status = Status::UpdateInProgress;
+            change.groups.push(group);
+        })
+        .await;
+    }
+
+    /// Asks for a node group more.
+    pub async fn add_group(&self, cluster: ClusterId, name: &str, count: i32) {
+        self.change(cluster, Change::CreateGroup, |standing, change| {
+            change.new_groups.push(NodeGroup {
+                uuid: NodeGroupId(Uuid::new_v4()),
+                name: name.to_owned(),
+                is_default: false,
+                node_count: count,
+                nodes: first_nodes(count),
+                status: Status::CreateInProgress,
+                ..named(standing, DEFAULT_WORKER)
+            });
+        })
+        .await;
+    }
+
+    /// Asks for a node group less.
+    pub async fn drop_group(&self, cluster: ClusterId, name: &str) {
+        self.change(cluster, Change::DeleteGroup, |standing, change| {
+            change.groups.push(NodeGroup {
+                status: Status::DeleteInProgress,
+                ..named(standing, name)
+            });
+        })
+        .await;
+    }
+
+    /// The cluster once it is no longer in progress; fails unless it has the status.
+    pub async fn settled_as(&self, cluster: ClusterId, status: Status) -> ClusterRow {
+        let row = self.settled(cluster).await;
+        assert_eq!(row.cluster.status, status, "{:?}", row.cluster.status_reason);
+        row
+    }
+
+    /// Password of a cluster's identity as it is sealed.
+    pub async fn password(&self, cluster: ClusterId) -> SecretString {
+        let row = self
+            .store
+            .engine()
+            .find_sealed(cluster, "identity/password")
+            .await
+            .unwrap()
+            .unwrap();
+        let place = format!("sealed/{cluster}/identity/password");
+        self.keyring.open_text(&place, &row.sealed).unwrap()
+    }
+
+    /// Id of a cluster's identity.
+    pub async fn identity_of(&self, cluster: ClusterId) -> String {
+        let ledger = self.store.clusters().ledger(cluster).await.unwrap();
+        ledger[&Key::new("identity", "main")].id.clone().unwrap()
+    }
+
+    /// True if Keystone takes the password of a user.
+    pub async fn can_log_in(&self, user: &str, password: &SecretString) -> bool {
+        let session = self.connector.session(Credentials::Password {
+            user: UserName::Id(user.to_owned()),
+            password: password.clone(),
+            scope: Scope::Project {
+                id: self.project_id.clone(),
+            },
+        });
+        session.token().await.is_ok()
+    }
+
+    /// Names of the servers, without the cluster's prefix.
+    pub fn servers(&self) -> Vec<String> {
+        let usage = self.cloud.usage();
+        let servers = usage.items.iter().filter(|item| item.kind == "servers");
+        let mut names: Vec<String> = servers
+            .map(|item| item.name.splitn(3, '-').last().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
     }
 
     /// Asks for a deletion as the API does.
@@ -310,6 +431,11 @@ impl House {
         let usage = self.cloud.usage();
         assert!(usage.is_empty(), "left behind: {:#?}", usage.items);
     }
+}
+
+fn named(standing: &Standing, name: &str) -> NodeGroup {
+    let group = standing.groups.iter().find(|group| group.name == name);
+    group.expect("the cluster has the group").clone()
 }
 
 /// Fails instead of hanging.

@@ -172,6 +172,7 @@ fn order(new: &NewCluster) -> Result<work::ActiveModel, StoreError> {
         resolved: json(&new.resolved)?,
         request_id: fitting(&new.request_id),
         engine_ms: 0,
+        credential: 0,
     };
     Ok(work::ActiveModel {
         lease_owner: ActiveValue::Set(None),

@@ -89,6 +89,14 @@ async fn settle(tx: &DatabaseTransaction, claim: &Claim, settlement: &Settlement
             .exec(tx)
             .await?;
     }
+    let gone: Vec<String> = settlement.gone_groups.iter().map(ToString::to_string).collect();
+    if !gone.is_empty() {
+        nodegroup::Entity::delete_many()
+            .filter(nodegroup::Column::ClusterId.eq(uuid.as_str()))
+            .filter(nodegroup::Column::Uuid.is_in(gone))
+            .exec(tx)
+            .await?;
+    }
     write_addresses(tx, claim.cluster, &settlement.node_addresses).await
 }
 

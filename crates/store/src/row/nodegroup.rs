@@ -1,6 +1,7 @@
 //! Table `nodegroup`.
 
 use jeroboam_types::NodeGroup;
+use jeroboam_types::nodegroup::first_nodes;
 use sea_orm::entity::prelude::*;
 use sea_orm::{ActiveValue, IntoActiveModel};
 
@@ -34,6 +35,8 @@ pub struct Model {
     pub version: Option<String>,
     pub node_labels: Option<String>,
     pub node_taints: Option<String>,
+    /// Numbers of the nodes; null in rows of a time when they were always the lowest.
+    pub nodes: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -70,6 +73,7 @@ pub(crate) fn new(group: &NodeGroup) -> Result<ActiveModel, StoreError> {
         version: group.version.clone(),
         node_labels: Some(json(&group.node_labels)?),
         node_taints: Some(json(&group.node_taints)?),
+        nodes: Some(json(&group.nodes)?),
     };
     Ok(ActiveModel {
         id: ActiveValue::NotSet,
@@ -77,10 +81,32 @@ pub(crate) fn new(group: &NodeGroup) -> Result<ActiveModel, StoreError> {
     })
 }
 
+/// What a change writes over the row of a group: all that it can change.
+pub(crate) fn change(group: &NodeGroup) -> Result<ActiveModel, StoreError> {
+    let all = new(group)?.reset_all();
+    Ok(ActiveModel {
+        updated_at: all.updated_at,
+        node_count: all.node_count,
+        nodes: all.nodes,
+        max_node_count: all.max_node_count,
+        min_node_count: all.min_node_count,
+        status: all.status,
+        status_reason: all.status_reason,
+        node_labels: all.node_labels,
+        node_taints: all.node_taints,
+        ..Default::default()
+    })
+}
+
 impl TryFrom<Model> for NodeGroup {
     type Error = StoreError;
 
     fn try_from(row: Model) -> Result<Self, StoreError> {
+        let node_count = row.node_count.unwrap_or(NODES_OF_NULL);
+        let nodes = match row.nodes.as_deref() {
+            Some(text) => from_json("nodes", Some(text))?,
+            None => first_nodes(node_count),
+        };
         Ok(Self {
             id: row.id.into(),
             uuid: parsed("uuid", &row.uuid)?,
@@ -92,7 +118,8 @@ impl TryFrom<Model> for NodeGroup {
             flavor_id: row.flavor_id,
             image_id: row.image_id,
             node_addresses: from_json("node_addresses", row.node_addresses.as_deref())?,
-            node_count: row.node_count.unwrap_or(NODES_OF_NULL),
+            node_count,
+            nodes,
             max_node_count: row.max_node_count,
             min_node_count: row.min_node_count,
             role: row.role.unwrap_or_default(),

@@ -24,6 +24,8 @@ pub struct Model {
     pub resolved: String,
     pub request_id: String,
     pub engine_ms: i64,
+    /// How often the password of the cluster's identity was to be changed.
+    pub credential: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jeroboam_driver::ask::Resolved;
 use jeroboam_driver::{Key, Spec};
 use jeroboam_plan::{Entry, Phase};
+use jeroboam_types::nodegroup::first_nodes;
 use jeroboam_types::{
     Cluster, ClusterId, ClusterName, ClusterTemplate, Coe, Fault, HealthStatus, Labels, Millis, NodeGroup,
     NodeGroupId, ServerType, Status, TemplateId,
@@ -166,6 +167,7 @@ pub fn group(cluster: &Cluster, name: &str, role: &str, node_count: i32) -> Node
         image_id: Some("ubuntu".into()),
         node_addresses: vec!["10.0.0.5".into()],
         node_count,
+        nodes: first_nodes(node_count),
         max_node_count: Some(9),
         min_node_count: Some(0),
         role: role.into(),

@@ -128,6 +128,7 @@ async fn a_holder_that_was_overtaken_cannot_write_anything() {
             status: Status::CreateComplete,
             status_reason: None,
             group_status: Vec::new(),
+            gone_groups: Vec::new(),
             api_address: None,
             coe_version: None,
             container_version: None,

@@ -1,0 +1,143 @@
+//! The way of a node out of the cluster: it gets no new pods, those that it has are evicted, and it is removed.
+//!
+//! Each call takes the next step that the API's own view of the node asks for, and may be repeated. Evictions keep
+//! the budgets that the tenant's disruption budgets leave, until the time for them is over.
+
+use std::collections::BTreeMap;
+
+use jeroboam_blueprint::api::{Api, Method, StatusCode};
+use jeroboam_driver::{Access, Departure};
+use serde::Deserialize;
+use serde_json::json;
+
+/// Longest description of a node, and list of its pods, in bytes.
+const LONGEST_NODE: usize = 1 << 20;
+const LONGEST_PODS: usize = 16 << 20;
+
+/// Pods that the kubelet runs by itself have this annotation in the API.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+#[derive(Deserialize)]
+struct Node {
+    #[serde(default)]
+    spec: NodeSpec,
+}
+
+#[derive(Default, Deserialize)]
+struct NodeSpec {
+    #[serde(default)]
+    unschedulable: bool,
+}
+
+#[derive(Deserialize)]
+struct Pods {
+    items: Vec<Pod>,
+}
+
+#[derive(Deserialize)]
+struct Pod {
+    metadata: Metadata,
+    #[serde(default)]
+    status: PodStatus,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: String,
+    namespace: String,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    #[serde(default)]
+    owner_references: Vec<Owner>,
+    deletion_timestamp: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    kind: String,
+}
+
+#[derive(Default, Deserialize)]
+struct PodStatus {
+    #[serde(default)]
+    phase: String,
+}
+
+impl Pod {
+    /// True for a pod that has to find another node.
+    fn has_to_move(&self) -> bool {
+        let metadata = &self.metadata;
+        let stays = metadata.annotations.contains_key(MIRROR)
+            || metadata
+                .owner_references
+                .iter()
+                .any(|owner| owner.kind == "DaemonSet")
+            || matches!(self.status.phase.as_str(), "Succeeded" | "Failed");
+        !stays
+    }
+}
+
+/// Takes the next step.
+pub(crate) async fn leave(access: &Access, host_name: &str, overdue: bool) -> Departure {
+    match step(access, host_name, overdue).await {
+        Ok(None) => Departure::Gone,
+        Ok(Some(seen)) | Err(seen) => Departure::NotYet(seen),
+    }
+}
+
+/// What is still waited for.
+async fn step(access: &Access, host_name: &str, overdue: bool) -> Result<Option<String>, String> {
+    let api = Api::new("Kubernetes API", access)?;
+    let path = format!("api/v1/nodes/{host_name}");
+    let answer = api.ask(&path).await?;
+    if answer.status() == StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    let node: Node = api.load(&path, LONGEST_NODE, |_| None).await?;
+    if !node.spec.unschedulable {
+        let cordon = json!({"spec": {"unschedulable": true}});
+        let body = Some(("application/merge-patch+json", &cordon));
+        api.must_change(Method::PATCH, &path, body).await?;
+    }
+    if !overdue {
+        let path = format!("api/v1/pods?fieldSelector=spec.nodeName%3D{host_name}");
+        let Pods { items } = api.load(&path, LONGEST_PODS, |_| None).await?;
+        let moving: Vec<&Pod> = items.iter().filter(|pod| pod.has_to_move()).collect();
+        for pod in moving
+            .iter()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+        {
+            evict(&api, pod).await?;
+        }
+        match moving.len() {
+            0 => {}
+            1 => return Ok(Some("a pod of it is being moved to another node".to_owned())),
+            left => return Ok(Some(format!("{left} pods of it are being moved to other nodes"))),
+        }
+    }
+    api.must_change(Method::DELETE, &path, None).await?;
+    Ok(None)
+}
+
+/// Asks for an eviction. One that a disruption budget does not allow now (429) is asked for again.
+async fn evict(api: &Api, pod: &Pod) -> Result<(), String> {
+    let (name, namespace) = (&pod.metadata.name, &pod.metadata.namespace);
+    let eviction = json!({
+        "apiVersion": "policy/v1",
+        "kind": "Eviction",
+        "metadata": {"name": name, "namespace": namespace},
+    });
+    let path = format!("api/v1/namespaces/{namespace}/pods/{name}/eviction");
+    let body = Some(("application/json", &eviction));
+    match api.change(Method::POST, &path, body).await? {
+        (status, _) if status.is_success() => Ok(()),
+        (StatusCode::TOO_MANY_REQUESTS | StatusCode::NOT_FOUND | StatusCode::CONFLICT, _) => Ok(()),
+        (status, message) => Err(format!(
+            "the Kubernetes API does not evict {name}: {status} {message}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

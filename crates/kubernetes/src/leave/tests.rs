@@ -1,0 +1,109 @@
+use std::sync::{Arc, Mutex};
+
+use jeroboam_blueprint::testkit::{Answers, Requests, certificates, tls_server_seen};
+use jeroboam_driver::{Authority, CertificateRequest, Certificates};
+use serde_json::Value;
+
+use super::*;
+
+/// Lets node `n` leave a cluster in which it is so and has these pods; gives what came of it and what was changed.
+async fn leave_with(node: (u16, Value), pods: Value, overdue: bool) -> (Departure, Vec<String>) {
+    let done = (200, json!({}));
+    let answers = Answers::from([
+        ("GET /api/v1/nodes/n".to_owned(), node),
+        (
+            "GET /api/v1/pods?fieldSelector=spec.nodeName%3Dn".to_owned(),
+            (200, json!({ "items": pods })),
+        ),
+        ("PATCH /api/v1/nodes/n".to_owned(), done.clone()),
+        ("DELETE /api/v1/nodes/n".to_owned(), done.clone()),
+        ("POST /api/v1/namespaces/d/pods/web/eviction".to_owned(), done),
+        (
+            "POST /api/v1/namespaces/d/pods/held/eviction".to_owned(),
+            (429, json!({"message": "disruption budget"})),
+        ),
+    ]);
+    let requests: Requests = Arc::new(Mutex::new(Vec::new()));
+    let address = tls_server_seen("127.0.0.1", answers, requests.clone());
+    let request = CertificateRequest {
+        common_name: "admin".into(),
+        organizations: vec![],
+        addresses: vec![],
+        names: vec![],
+        server: false,
+        client: true,
+        days: None,
+    };
+    let access = Access {
+        address: format!("https://{address}"),
+        authority: Some(certificates().authority(Authority::Cluster).unwrap()),
+        client: Some(certificates().issue(Authority::Cluster, &request).unwrap()),
+    };
+    let departure = leave(&access, "n", overdue).await;
+    let seen = requests.lock().unwrap().clone();
+    let changes = seen.into_iter().map(|(what, _)| what);
+    (
+        departure,
+        changes.filter(|what| !what.starts_with("GET ")).collect(),
+    )
+}
+
+fn node(unschedulable: bool) -> (u16, Value) {
+    (
+        200,
+        json!({"metadata": {"name": "n"}, "spec": {"unschedulable": unschedulable}}),
+    )
+}
+
+fn pod(name: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "d"}, "status": {"phase": "Running"}})
+}
+
+/// Pods that need not move.
+fn staying() -> Vec<Value> {
+    let mut daemon = pod("daemon");
+    daemon["metadata"]["ownerReferences"] = json!([{"kind": "DaemonSet"}]);
+    let mut mirror = pod("mirror");
+    mirror["metadata"]["annotations"] = json!({ MIRROR: "x" });
+    let mut ended = pod("ended");
+    ended["status"]["phase"] = json!("Succeeded");
+    vec![daemon, mirror, ended]
+}
+
+#[tokio::test]
+async fn a_node_is_emptied_before_it_is_removed() {
+    let mut pods = staying();
+    pods.extend([pod("web"), pod("held")]);
+    let (departure, changes) = leave_with(node(false), json!(pods), false).await;
+    assert_eq!(
+        departure,
+        Departure::NotYet("2 pods of it are being moved to other nodes".into())
+    );
+    let expected = [
+        "PATCH /api/v1/nodes/n",
+        "POST /api/v1/namespaces/d/pods/web/eviction",
+        "POST /api/v1/namespaces/d/pods/held/eviction",
+    ];
+    assert_eq!(changes, expected);
+    let mut going = pod("web");
+    going["metadata"]["deletionTimestamp"] = json!("2026-11-22T20:00:00Z");
+    let (departure, changes) = leave_with(node(true), json!([going]), false).await;
+    assert!(matches!(departure, Departure::NotYet(_)));
+    assert!(changes.is_empty(), "it is evicted already: {changes:?}");
+    let (departure, changes) = leave_with(node(true), json!(staying()), false).await;
+    assert_eq!(
+        (departure, changes.as_slice()),
+        (Departure::Gone, &["DELETE /api/v1/nodes/n".to_owned()][..])
+    );
+}
+
+#[tokio::test]
+async fn pods_that_do_not_move_in_time_do_not_keep_a_node_and_an_unknown_node_is_gone() {
+    let (departure, changes) = leave_with(node(true), json!([pod("held")]), true).await;
+    assert_eq!(
+        (departure, changes.as_slice()),
+        (Departure::Gone, &["DELETE /api/v1/nodes/n".to_owned()][..])
+    );
+    let (departure, changes) = leave_with((404, json!({})), json!([]), false).await;
+    assert_eq!((departure, changes.len()), (Departure::Gone, 0));
+}
