@@ -1,9 +1,11 @@
 //! Handlers: parse, permit, one call, render.
 
 pub(crate) mod certificates;
+pub(crate) mod changes;
 pub(crate) mod clusters;
 pub(crate) mod documents;
 pub(crate) mod drivers;
+pub(crate) mod groups;
 pub(crate) mod nodegroups;
 pub(crate) mod quotas;
 pub(crate) mod services;
@@ -31,9 +33,14 @@ pub(crate) async fn dispatch(cx: &Context, route: Route) -> ApiResult<Response> 
         Route::ClusterShow(cluster) => clusters::show(cx, &cluster).await,
         Route::ClusterCreate => clusters::create(cx).await,
         Route::ClusterDelete(cluster) => clusters::delete(cx, &cluster).await,
+        Route::ClusterUpdate(cluster) => changes::update(cx, &cluster).await,
+        Route::ClusterResize(cluster) => changes::resize(cx, &cluster).await,
         Route::ClusterSteps(cluster) => steps::show(cx, &cluster).await,
         Route::NodeGroupList(cluster) => nodegroups::list(cx, &cluster).await,
         Route::NodeGroupShow(cluster, group) => nodegroups::show(cx, &cluster, &group).await,
+        Route::NodeGroupCreate(cluster) => groups::create(cx, &cluster).await,
+        Route::NodeGroupUpdate(cluster, group) => groups::update(cx, &cluster, &group).await,
+        Route::NodeGroupDelete(cluster, group) => groups::delete(cx, &cluster, &group).await,
         Route::TemplateList { detail } => templates::list(cx, detail).await,
         Route::TemplateShow(template) => templates::show(cx, &template).await,
         Route::TemplateCreate => templates::create(cx).await,
@@ -43,6 +50,8 @@ pub(crate) async fn dispatch(cx: &Context, route: Route) -> ApiResult<Response> 
         Route::CertificateSign => certificates::sign(cx).await,
         Route::DriverList => drivers::list(cx),
         Route::DriverShow(name) => drivers::show(cx, &name),
+        Route::CertificateRotate(cluster) => changes::rotate_authorities(cx, &cluster).await,
+        Route::CredentialRotate(cluster) => changes::rotate_credential(cx, &cluster).await,
         Route::ServiceList => services::list(cx).await,
         Route::Stats => services::stats(cx).await,
         Route::QuotaList => quotas::list(cx).await,
@@ -51,11 +60,10 @@ pub(crate) async fn dispatch(cx: &Context, route: Route) -> ApiResult<Response> 
         Route::QuotaUpdate(project, resource) => quotas::update(cx, &project, &resource).await,
         Route::QuotaDelete(project, resource) => quotas::delete(cx, &project, &resource).await,
         Route::Federations(_) => Err(not_implemented("Federating clusters")),
-        Route::ClusterUpgrade if cx.version < Version::v1(8) => Err(ApiError::bad_request(
+        Route::ClusterUpgrade(_) if cx.version < Version::v1(8) => Err(ApiError::bad_request(
             "Upgrading a cluster is not supported before microversion 1.8.",
         )),
-        Route::ClusterUpgrade => Err(not_implemented("Upgrading a cluster")),
-        Route::NotServed { what, .. } => Err(not_implemented(what)),
+        Route::ClusterUpgrade(cluster) => changes::upgrade(cx, &cluster).await,
     }
 }
 

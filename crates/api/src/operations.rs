@@ -41,10 +41,16 @@ operations! {
     ListClustersInDetail "GET" "/v1/clusters/detail";
     CreateCluster "POST" "/v1/clusters";
     ShowCluster "GET" "/v1/clusters/{cluster}";
+    UpdateCluster "PATCH" "/v1/clusters/{cluster}";
     DeleteCluster "DELETE" "/v1/clusters/{cluster}";
+    ResizeCluster "POST" "/v1/clusters/{cluster}/actions/resize";
+    UpgradeCluster "POST" "/v1/clusters/{cluster}/actions/upgrade";
     ShowClusterSteps "GET" "/v1/clusters/{cluster}/steps";
     ListNodegroups "GET" "/v1/clusters/{cluster}/nodegroups";
+    CreateNodegroup "POST" "/v1/clusters/{cluster}/nodegroups";
     ShowNodegroup "GET" "/v1/clusters/{cluster}/nodegroups/{nodegroup}";
+    UpdateNodegroup "PATCH" "/v1/clusters/{cluster}/nodegroups/{nodegroup}";
+    DeleteNodegroup "DELETE" "/v1/clusters/{cluster}/nodegroups/{nodegroup}";
     ListClustertemplates "GET" "/v1/clustertemplates";
     ListClustertemplatesInDetail "GET" "/v1/clustertemplates/detail";
     CreateClustertemplate "POST" "/v1/clustertemplates";
@@ -54,6 +60,8 @@ operations! {
     ShowCertificate "GET" "/v1/certificates/{cluster}";
     ShowCertificateOfType "GET" "/v1/certificates/{cluster}/{ca_cert_type}";
     SignCertificate "POST" "/v1/certificates";
+    RotateCertificates "PATCH" "/v1/certificates/{cluster}";
+    RotateCredential "PATCH" "/v1/credentials/{cluster}";
     ListQuotas "GET" "/v1/quotas";
     CreateQuota "POST" "/v1/quotas";
     ShowQuota "GET" "/v1/quotas/{project}/{resource}";

@@ -139,7 +139,7 @@ async fn handle(
         }
     }
     let routed = path.and_then(|path| Ok((route(&parts.method, &path)?, path)));
-    learnt.operation = routed.as_ref().ok().and_then(|(route, _)| route.operation());
+    learnt.operation = routed.as_ref().ok().map(|(route, _)| route.operation());
     let caller = site.tokens.authenticate(parts).await?;
     let rules = site.rulebook.rules((site.app.clock)());
     let caller = caller.before(rules, Arc::clone(&site.policy_servers)).await;
@@ -195,7 +195,7 @@ fn documents(site: &Site, parts: &Parts, path: &Path, learnt: &mut Learnt) -> Ap
         learnt.version = Some(Version::requested(&parts.headers)?);
     }
     let route = route(&parts.method, path)?;
-    learnt.operation = route.operation();
+    learnt.operation = Some(route.operation());
     negotiate::accepts_json(&parts.headers)?;
     match route {
         Route::Version => Ok(handlers::documents::version(&base)),

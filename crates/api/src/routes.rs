@@ -27,12 +27,24 @@ pub(crate) enum Route {
     ClusterCreate,
     /// Away with a cluster.
     ClusterDelete(String),
+    /// Change of a cluster.
+    ClusterUpdate(String),
+    /// Another number of nodes.
+    ClusterResize(String),
+    /// Another template: known since 1.7, possible since 1.8.
+    ClusterUpgrade(String),
     /// Progress of a cluster.
     ClusterSteps(String),
     /// Node groups of a cluster.
     NodeGroupList(String),
     /// One node group of a cluster.
     NodeGroupShow(String, String),
+    /// New node group of a cluster.
+    NodeGroupCreate(String),
+    /// Change of a node group.
+    NodeGroupUpdate(String, String),
+    /// Away with a node group.
+    NodeGroupDelete(String, String),
     /// Templates; `/detail` answers the same items.
     TemplateList {
         /// `/detail`
@@ -54,6 +66,10 @@ pub(crate) enum Route {
     DriverList,
     /// One of them.
     DriverShow(String),
+    /// New certificate authorities of a cluster.
+    CertificateRotate(String),
+    /// New credential of a cluster.
+    CredentialRotate(String),
     /// Processes of the service.
     ServiceList,
     /// Numbers of clusters and nodes.
@@ -70,22 +86,13 @@ pub(crate) enum Route {
     QuotaDelete(String, String),
     /// Federations: refused with 501, whatever is asked.
     Federations(Operation),
-    /// Upgrade of a cluster: known since 1.7, possible since 1.8.
-    ClusterUpgrade,
-    /// Documented, and refused with 501.
-    NotServed {
-        /// What it is, for the text.
-        what: &'static str,
-        /// Lowest minor version and the method's name in Magnum, where versions matter.
-        since: Option<(u32, &'static str)>,
-    },
 }
 
 impl Route {
-    /// What it is in the list of operations; `None` for what is refused with 501 without being one.
-    pub(crate) fn operation(&self) -> Option<Operation> {
+    /// What it is in the list of operations.
+    pub(crate) fn operation(&self) -> Operation {
         use Operation as O;
-        Some(match self {
+        match self {
             Self::Root => O::ListVersions,
             Self::Version => O::ShowVersion,
             Self::Openapi => O::ShowOpenapi,
@@ -116,8 +123,15 @@ impl Route {
             Self::QuotaUpdate(..) => O::UpdateQuota,
             Self::QuotaDelete(..) => O::DeleteQuota,
             Self::Federations(operation) => *operation,
-            Self::ClusterUpgrade | Self::NotServed { .. } => return None,
-        })
+            Self::ClusterUpdate(_) => O::UpdateCluster,
+            Self::ClusterResize(_) => O::ResizeCluster,
+            Self::ClusterUpgrade(_) => O::UpgradeCluster,
+            Self::NodeGroupCreate(_) => O::CreateNodegroup,
+            Self::NodeGroupUpdate(..) => O::UpdateNodegroup,
+            Self::NodeGroupDelete(..) => O::DeleteNodegroup,
+            Self::CertificateRotate(_) => O::RotateCertificates,
+            Self::CredentialRotate(_) => O::RotateCredential,
+        }
     }
 
     /// Lowest minor version that has the handler, and the name its refusal gives it.
@@ -125,22 +139,15 @@ impl Route {
         match self {
             Self::NodeGroupList(_) => Some((9, "get_all")),
             Self::NodeGroupShow(..) => Some((9, "get_one")),
-            Self::ClusterUpgrade => Some((7, "upgrade")),
-            Self::NotServed { since, .. } => *since,
+            Self::NodeGroupCreate(_) => Some((9, "post")),
+            Self::NodeGroupUpdate(..) => Some((9, "patch")),
+            Self::NodeGroupDelete(..) => Some((9, "delete")),
+            Self::ClusterResize(_) => Some((7, "resize")),
+            Self::ClusterUpgrade(_) => Some((7, "upgrade")),
+            Self::CredentialRotate(_) => Some((12, "patch")),
             _ => None,
         }
     }
-}
-
-fn not_served(what: &'static str) -> ApiResult<Route> {
-    Ok(Route::NotServed { what, since: None })
-}
-
-fn not_served_before(what: &'static str, minor: u32, method: &'static str) -> ApiResult<Route> {
-    Ok(Route::NotServed {
-        what,
-        since: Some((minor, method)),
-    })
 }
 
 /// Finds what a request asks for.
@@ -211,10 +218,10 @@ fn clusters(verb: &str, rest: &[&str], slash: bool) -> ApiResult<Route> {
 
         ("POST", []) => Ok(Route::ClusterCreate),
         ("POST", ["actions", "resize" | "upgrade"]) => Err(ApiError::missing("cluster_ident")),
-        ("POST", [_, "actions", "resize"]) => not_served_before("Resizing a cluster", 7, "resize"),
-        ("POST", [_, "actions", "upgrade"]) => Ok(Route::ClusterUpgrade),
+        ("POST", [ident, "actions", "resize"]) => Ok(Route::ClusterResize(own(ident))),
+        ("POST", [ident, "actions", "upgrade"]) => Ok(Route::ClusterUpgrade(own(ident))),
         ("POST", ["actions", ..] | [_, "actions", ..]) => Err(ApiError::not_allowed("POST")),
-        ("POST", [_, "nodegroups"]) => not_served_before("Creating a node group", 9, "post"),
+        ("POST", [ident, "nodegroups"]) => Ok(Route::NodeGroupCreate(own(ident))),
         ("POST", [ident]) => Err(ApiError::invalid(
             "cluster",
             ident,
@@ -222,11 +229,11 @@ fn clusters(verb: &str, rest: &[&str], slash: bool) -> ApiResult<Route> {
         )),
 
         ("PATCH" | "DELETE", []) => Err(ApiError::missing("cluster_ident")),
-        ("PATCH", [_]) => not_served("Changing a cluster"),
+        ("PATCH", [ident]) => Ok(Route::ClusterUpdate(own(ident))),
         ("DELETE", [ident]) => Ok(Route::ClusterDelete(own(ident))),
         ("PATCH" | "DELETE", [_, "nodegroups"]) => Err(ApiError::missing("nodegroup_id")),
-        ("PATCH", [_, "nodegroups", _]) => not_served_before("Changing a node group", 9, "patch"),
-        ("DELETE", [_, "nodegroups", _]) => not_served_before("Deleting a node group", 9, "delete"),
+        ("PATCH", [ident, "nodegroups", group]) => Ok(Route::NodeGroupUpdate(own(ident), own(group))),
+        ("DELETE", [ident, "nodegroups", group]) => Ok(Route::NodeGroupDelete(own(ident), own(group))),
         ("PATCH" | "DELETE", [_, "actions", ..]) => Err(ApiError::not_allowed("POST")),
         ("POST" | "PATCH" | "DELETE", [_, "steps"]) => Err(ApiError::not_allowed("GET")),
         _ => Err(ApiError::no_route()),
@@ -262,7 +269,7 @@ fn certificates(verb: &str, rest: &[&str]) -> ApiResult<Route> {
         )),
         ("POST", []) => Ok(Route::CertificateSign),
         ("PATCH", []) => Err(ApiError::missing("cluster_ident")),
-        ("PATCH", [_]) => not_served("Rotating the certificates of a cluster"),
+        ("PATCH", [cluster]) => Ok(Route::CertificateRotate((*cluster).to_owned())),
         ("GET" | "DELETE", []) => Err(ApiError::not_allowed("PATCH, POST")),
         ("DELETE", [_]) => Err(ApiError::not_allowed("GET, PATCH")),
         ("POST", [ident]) => Err(ApiError::invalid(
@@ -277,7 +284,7 @@ fn certificates(verb: &str, rest: &[&str]) -> ApiResult<Route> {
 fn credentials(verb: &str, rest: &[&str]) -> ApiResult<Route> {
     match (verb, rest) {
         ("PATCH", []) => Err(ApiError::missing("cluster_ident")),
-        ("PATCH", [_]) => not_served_before("Rotating the credentials of a cluster", 12, "patch"),
+        ("PATCH", [cluster]) => Ok(Route::CredentialRotate((*cluster).to_owned())),
         (_, [] | [_]) => Err(ApiError::not_allowed("PATCH")),
         _ => Err(ApiError::no_route()),
     }

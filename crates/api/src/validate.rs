@@ -1,7 +1,9 @@
 //! Rules that need more than one field, the options, the drivers or the cloud. Nothing here writes.
 
+pub(crate) mod change;
 pub(crate) mod cluster;
 pub(crate) mod driver;
+pub(crate) mod group;
 pub(crate) mod labels;
 pub(crate) mod lookup;
 pub(crate) mod template;
@@ -17,7 +19,7 @@ const BOOT_VOLUME_SIZE: &str = "boot_volume_size";
 ///
 /// # Errors
 /// 400 for a label that is no integer.
-fn boot_volume_gib(labels: &Labels, default_gib: u32) -> ApiResult<i64> {
+pub(crate) fn boot_volume_gib(labels: &Labels, default_gib: u32) -> ApiResult<i64> {
     match labels.value(BOOT_VOLUME_SIZE) {
         None => Ok(i64::from(default_gib)),
         Some(text) => text.trim().parse().map_err(|_| {

@@ -2,7 +2,9 @@
 //! here asks the store or a cloud.
 
 pub(crate) mod certificate;
+pub(crate) mod change;
 pub(crate) mod cluster;
+pub(crate) mod group;
 pub(crate) mod links;
 pub(crate) mod literal;
 pub(crate) mod nodegroup;

@@ -151,6 +151,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         ("Steps", steps()),
         ("NodegroupInList", object(nodegroup_in_list())),
         ("Nodegroup", nodegroup()),
+        ("AcceptedNodegroup", accepted_nodegroup()),
         ("NodegroupList", list("nodegroups", "NodegroupInList")),
         ("Clustertemplate", template()),
         ("ClustertemplateList", list("clustertemplates", "Clustertemplate")),
@@ -422,6 +423,32 @@ fn nodegroup() -> Value {
         "updated_at": time_or_null(),
     });
     object(joined(nodegroup_in_list(), more))
+}
+
+/// Of what only time brings there is nothing yet; what was not given and has no default is not there either.
+fn accepted_nodegroup() -> Value {
+    let Value::Object(mut fields) = nodegroup()["properties"].take() else {
+        return Value::Null;
+    };
+    fields.insert("merge_labels".to_owned(), boolean());
+    let optional: Map<String, Value> = ["docker_volume_size", "node_labels", "node_taints"]
+        .into_iter()
+        .filter_map(|name| fields.remove_entry(name))
+        .collect();
+    for name in [
+        "id",
+        "status",
+        "status_reason",
+        "stack_id",
+        "is_default",
+        "version",
+        "node_addresses",
+        "created_at",
+        "updated_at",
+    ] {
+        fields.remove(name);
+    }
+    with_optional(object(Value::Object(fields)), Value::Object(optional))
 }
 
 fn template() -> Value {

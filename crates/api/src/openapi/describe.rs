@@ -167,6 +167,24 @@ pub(super) fn describe(operation: Operation) -> Doc {
         O::ShowCluster => Doc::shows("clusters", "Shows a cluster", "Cluster")
             .refuses(&[409])
             .notes("`faults` is there when the cluster has failed. `stack_id` is called `cluster_id` since 1.13."),
+        O::UpdateCluster => Doc::new("clusters", "Changes the number of default workers, or the health")
+            .takes(PATCH)
+            .guarded()
+            .with(&["rollback"])
+            .answers(202, "Accepted")
+            .notes("`node_count` and the two fields of health can be changed. 409 in a status that does not allow it."),
+        O::ResizeCluster => Doc::new("clusters", "Changes the number of nodes of a node group")
+            .takes("Resize")
+            .refuses(&[409])
+            .answers(202, "Accepted")
+            .since(7)
+            .notes("Also while another resize is under way, whose place it takes."),
+        O::UpgradeCluster => Doc::new("clusters", "Upgrades a cluster to another template")
+            .takes("Upgrade")
+            .refuses(&[409])
+            .answers(202, "Accepted")
+            .since(7)
+            .notes("400 before microversion 1.8, and with a driver that cannot do it: none can yet."),
         O::DeleteCluster => Doc::deletes("clusters", "Deletes a cluster")
             .notes("From any status, and even while another operation is under way."),
         O::ShowClusterSteps => Doc::reads("clusters", "Shows what was made of a cluster so far", "Steps")
@@ -179,6 +197,18 @@ pub(super) fn describe(operation: Operation) -> Doc {
         O::ShowNodegroup => Doc::shows("nodegroups", "Shows a node group", "Nodegroup")
             .refuses(&[409])
             .since(9),
+        O::CreateNodegroup => Doc::new("nodegroups", "Adds a node group")
+            .takes("NewNodegroup")
+            .refuses(&[409])
+            .answers(202, "AcceptedNodegroup")
+            .since(9),
+        O::UpdateNodegroup => {
+            let doc = Doc::new("nodegroups", "Changes bounds, labels or taints of a node group").takes(PATCH);
+            doc.guarded().answers(202, "Nodegroup").since(9)
+        }
+        O::DeleteNodegroup => Doc::deletes("nodegroups", "Removes a node group")
+            .since(9)
+            .notes("400 for the two that every cluster has."),
         O::ListClustertemplates | O::ListClustertemplatesInDetail => {
             Doc::lists("clustertemplates", "Lists cluster templates", "ClustertemplateList", "clustertemplate.sort_key")
                 .with(&["name", "project_id"])
@@ -212,6 +242,15 @@ pub(super) fn describe(operation: Operation) -> Doc {
             .answers(201, "SignedCertificate")
             .refuses(&[409])
             .notes("An unknown cluster is 400."),
+        O::RotateCertificates => Doc::new("certificates", "Makes new certificate authorities of a cluster")
+            .answers(202, "Accepted")
+            .refuses(&[403, 408, 409, 413])
+            .notes("400 with a driver that cannot do it: none can yet."),
+        O::RotateCredential => Doc::new("certificates", "Gives the identity of a cluster a new password")
+            .answers(202, "Accepted")
+            .refuses(&[403, 408, 409, 413])
+            .since(12)
+            .notes("The status of the cluster does not change, unless it fails."),
         O::ListQuotas => Doc::reads("quotas", "Lists quotas", "QuotaList")
             .with(&["limit", "quota.marker", "quota.sort_key", "sort_dir", "all_tenants"])
             .notes("For administrators."),

@@ -76,6 +76,11 @@ pub(super) fn shared() -> Map<String, Value> {
         ("nodegroup.sort_key", columns(Table::NodeGroups), SORT_KEY),
         ("quota.sort_key", columns(Table::Quotas), SORT_KEY),
         ("sort_dir", json!({"enum": ["asc", "desc"]}), "`asc` without it."),
+        (
+            "rollback",
+            json!({"type": "boolean"}),
+            "Since microversion 1.3, without effect: what failed stays as it is, and the same change goes on with it.",
+        ),
         ("name", text(), "Addition: only items of exactly this name."),
         (
             "status",

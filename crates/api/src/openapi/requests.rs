@@ -29,6 +29,9 @@ pub(super) fn schemas() -> Map<String, Value> {
     [
         ("NewCluster", new_cluster()),
         ("NewClustertemplate", new_template()),
+        ("NewNodegroup", new_nodegroup()),
+        ("Resize", resize()),
+        ("Upgrade", upgrade()),
         ("NewQuota", new_quota()),
         ("QuotaChange", quota_change()),
         ("SigningRequest", signing_request()),
@@ -109,6 +112,64 @@ fn new_template() -> Value {
             "master_lb_enabled": flag(false),
             "floating_ip_enabled": flag(true),
             "tags": {"type": ["string", "null"], "maxLength": 255},
+        },
+    })
+}
+
+fn new_nodegroup() -> Value {
+    json!({
+        "type": "object",
+        "required": ["name"],
+        "additionalProperties": false,
+        "properties": {
+            "name": {"type": "string", "minLength": 1, "maxLength": 255},
+            "node_count": {"type": ["integer", "null"], "minimum": 0, "maximum": i32::MAX, "default": 1},
+            "min_node_count": {"type": ["integer", "null"], "minimum": 0, "maximum": i32::MAX, "default": 0},
+            "max_node_count": {"type": ["integer", "null"], "minimum": 0, "maximum": i32::MAX,
+                "description": "0 is no maximum."},
+            "role": {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "default": "worker",
+                "description": "Not master."},
+            "flavor_id": short(),
+            "image_id": short(),
+            "docker_volume_size": integer(1),
+            "labels": labels(),
+            "merge_labels": flag(false),
+            "node_labels": labels(),
+            "node_taints": {"type": ["array", "null"], "items": {
+                "type": "object",
+                "additionalProperties": {"type": ["string", "number", "boolean"]},
+                "description": "`key`, `effect` and `value`.",
+            }},
+        },
+    })
+}
+
+fn resize() -> Value {
+    json!({
+        "type": "object",
+        "required": ["node_count"],
+        "additionalProperties": false,
+        "properties": {
+            "node_count": {"type": "integer", "minimum": 0, "maximum": i32::MAX,
+                "description": "0 since microversion 1.10."},
+            "nodes_to_remove": {"type": ["array", "null"], "items": {"type": ["string", "integer"]},
+                "description": "Servers by id or name, or nodes by number. They go even when the group does not \
+                    shrink by as many; others are made in their place."},
+            "nodegroup": {"type": ["string", "null"], "minLength": 1, "maxLength": 255,
+                "description": "The default workers without it."},
+        },
+    })
+}
+
+fn upgrade() -> Value {
+    json!({
+        "type": "object",
+        "required": ["cluster_template"],
+        "additionalProperties": false,
+        "properties": {
+            "cluster_template": {"type": "string", "minLength": 1, "maxLength": 255},
+            "max_batch_size": {"type": ["integer", "null"], "minimum": 1, "maximum": i32::MAX, "default": 1},
+            "nodegroup": short(),
         },
     })
 }

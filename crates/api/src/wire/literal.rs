@@ -10,6 +10,21 @@ pub(crate) fn parse_map(text: &str) -> Option<Map<String, Value>> {
     reader.rest.is_empty().then_some(map)
 }
 
+/// Reads a list of such maps; `None` for anything else.
+pub(crate) fn parse_maps(text: &str) -> Option<Vec<Value>> {
+    let mut reader = Reader { rest: text.trim() };
+    let mut maps = Vec::new();
+    reader.eat('[')?;
+    while reader.eat(']').is_none() {
+        maps.push(Value::Object(reader.map()?));
+        if reader.eat(',').is_none() {
+            reader.eat(']')?;
+            break;
+        }
+    }
+    reader.rest.is_empty().then_some(maps)
+}
+
 struct Reader<'a> {
     rest: &'a str,
 }
@@ -111,6 +126,17 @@ mod tests {
             assert_eq!(parse_map(text).map(Value::Object), Some(expected), "{text}");
         }
         assert_eq!(parse_map("{}").map(|map| map.len()), Some(0));
+    }
+
+    #[test]
+    fn lists_hold_maps_and_nothing_else() {
+        let text = "[{'key': 'gpu', 'effect': 'NoSchedule'}, {\"key\": \"b\"}]";
+        let expected = json!([{"key": "gpu", "effect": "NoSchedule"}, {"key": "b"}]);
+        assert_eq!(parse_maps(text).map(Value::Array), Some(expected));
+        assert_eq!(parse_maps("[]"), Some(Vec::new()));
+        for text in ["", "[", "['a']", "{}", "[{}] x", "[{}", "[{},,]"] {
+            assert_eq!(parse_maps(text), None, "{text}");
+        }
     }
 
     #[test]

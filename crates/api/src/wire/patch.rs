@@ -18,15 +18,42 @@ const INTERNAL: [&str; 7] = [
     "user_id",
 ];
 /// Attributes that are maps.
-const MAPS: [&str; 1] = ["labels"];
+const MAPS: [&str; 3] = ["labels", "health_status_reason", "node_labels"];
+/// Attributes that are lists of maps.
+const LISTS: [&str; 1] = ["node_taints"];
 /// Most operations of one patch.
 const MAX_OPERATIONS: usize = 500;
+
+/// What else of a resource a patch must leave alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rules<'a> {
+    /// Attributes that cannot be removed.
+    pub(crate) mandatory: &'a [&'a str],
+    /// Attributes that only the service sets, besides those of every resource.
+    pub(crate) internal: &'a [&'a str],
+}
 
 /// Applies a patch to a document; `mandatory` attributes cannot be removed.
 ///
 /// # Errors
 /// 400 that says what of the patch is wrong.
 pub(crate) fn apply(document: &mut Map<String, Value>, patch: Value, mandatory: &[&str]) -> ApiResult<()> {
+    let rules = Rules {
+        mandatory,
+        ..Rules::default()
+    };
+    apply_within(document, patch, rules)
+}
+
+/// Applies a patch to a document within the rules of its resource.
+///
+/// # Errors
+/// 400 that says what of the patch is wrong.
+pub(crate) fn apply_within(
+    document: &mut Map<String, Value>,
+    patch: Value,
+    rules: Rules<'_>,
+) -> ApiResult<()> {
     let Value::Array(operations) = patch else {
         return Err(ApiError::invalid(
             "patch",
@@ -39,12 +66,12 @@ pub(crate) fn apply(document: &mut Map<String, Value>, patch: Value, mandatory: 
         return Err(ApiError::invalid("patch", operations.len(), reason));
     }
     for operation in operations {
-        apply_one(document, operation, mandatory)?;
+        apply_one(document, operation, rules)?;
     }
     Ok(())
 }
 
-fn apply_one(document: &mut Map<String, Value>, operation: Value, mandatory: &[&str]) -> ApiResult<()> {
+fn apply_one(document: &mut Map<String, Value>, operation: Value, rules: Rules<'_>) -> ApiResult<()> {
     let bad = |reason: &str| ApiError::invalid("patch", shown(&operation), reason);
     let fields = operation
         .as_object()
@@ -69,7 +96,7 @@ fn apply_one(document: &mut Map<String, Value>, operation: Value, mandatory: &[&
         return Err(bad("'op' should be one of: add, replace, remove"));
     }
     let (attribute, key) = pointer(path).ok_or_else(|| bad("'path' does not lead to an attribute"))?;
-    if INTERNAL.contains(&attribute.as_str()) {
+    if INTERNAL.contains(&attribute.as_str()) || rules.internal.contains(&attribute.as_str()) {
         return Err(bad("The attribute is set by the service only"));
     }
     let value = match (op, fields.get("value")) {
@@ -79,7 +106,7 @@ fn apply_one(document: &mut Map<String, Value>, operation: Value, mandatory: &[&
     };
     match key {
         Some(key) => change_entry(document, &attribute, key, op, value, &bad),
-        None => change_attribute(document, &attribute, op, value, mandatory, &bad),
+        None => change_attribute(document, &attribute, op, value, rules.mandatory, &bad),
     }
 }
 
@@ -130,6 +157,17 @@ fn change_attribute(
 
 fn typed(attribute: &str, value: Value, bad: &dyn Fn(&str) -> ApiError) -> ApiResult<Value> {
     match value {
+        // Clients clear a map by an empty text.
+        Value::String(text) if MAPS.contains(&attribute) && text.trim().is_empty() => {
+            Ok(Value::Object(Map::new()))
+        }
+        Value::String(text) if LISTS.contains(&attribute) && text.trim().is_empty() => {
+            Ok(Value::Array(Vec::new()))
+        }
+        Value::String(text) if LISTS.contains(&attribute) => literal::parse_maps(&text)
+            .map(Value::Array)
+            .ok_or_else(|| bad("The text is not a list of maps")),
+        value @ Value::Array(_) if LISTS.contains(&attribute) => Ok(value),
         Value::String(text) if MAPS.contains(&attribute) => literal::parse_map(&text)
             .map(Value::Object)
             .ok_or_else(|| bad("The text is not a map")),

@@ -166,6 +166,31 @@ impl Body {
         self.take(name).try_map(|value| labels_of(name, value))
     }
 
+    /// A list of texts; numbers count as texts.
+    pub(crate) fn texts(&mut self, name: &str) -> ApiResult<Field<Vec<String>>> {
+        self.take(name).try_map(|value| {
+            let Value::Array(items) = value else {
+                return Err(ApiError::invalid(name, shown(&value), "Value should be a list"));
+            };
+            let text = |item: Value| match item {
+                Value::Number(number) => Ok(number.to_string()),
+                other => text_of(name, other, 1, 255),
+            };
+            items.into_iter().map(text).collect()
+        })
+    }
+
+    /// A list of maps from text to text.
+    pub(crate) fn maps(&mut self, name: &str) -> ApiResult<Field<Vec<BTreeMap<String, String>>>> {
+        self.take(name).try_map(|value| {
+            let Value::Array(items) = value else {
+                return Err(ApiError::invalid(name, shown(&value), "Value should be a list"));
+            };
+            let maps = items.into_iter().map(|item| Ok(labels_of(name, item)?.0));
+            maps.collect()
+        })
+    }
+
     /// Refuses what was not taken.
     ///
     /// # Errors

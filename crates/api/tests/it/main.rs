@@ -4,6 +4,7 @@
 mod auth;
 mod callers;
 mod certificates;
+mod changes;
 mod clusters;
 mod cors;
 mod documents;

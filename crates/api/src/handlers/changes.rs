@@ -1,0 +1,181 @@
+//! Changes of clusters: `PATCH /v1/clusters/IDENT`, its actions, and the rotation of what clusters are known by.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use jeroboam_store::{ClusterChange, Ident};
+use jeroboam_types::labels::loose_bool;
+use jeroboam_types::{Change, ClusterId};
+use serde_json::json;
+
+use crate::context::{Context, reply};
+use crate::error::{ApiError, ApiResult};
+use crate::etag;
+use crate::handlers::{clusters, find_cluster, of_lookup};
+use crate::microversion::Version;
+use crate::negotiate::BodyKind;
+use crate::policy::{Action, Target};
+use crate::validate::change::{
+    change_of, driver_of, group_of, nodes_named, refused, resize as resized, standing,
+};
+use crate::wire::change::{ClusterPatch, Resize, Upgrade};
+
+/// `PATCH /v1/clusters/IDENT`: the number of default workers, and the health.
+pub(crate) async fn update(cx: &Context, ident: &str) -> ApiResult<Response> {
+    check_rollback(cx)?;
+    let operations = cx.json("patch", BodyKind::Patch)?;
+    let row = find_cluster(cx, Action::ClusterUpdate, ident).await?;
+    cx.caller.may(Action::ClusterUpdateHealth, Target::Own).await?;
+    let patch = ClusterPatch::parse(&row, operations)?;
+    let uuid = row.cluster.uuid;
+    match (patch.node_count, patch.health) {
+        (None, None) => check_unchanged(cx, ident).await?,
+        (None, Some((health, reason))) => {
+            check_unchanged(cx, ident).await?;
+            let set = cx
+                .store()
+                .clusters()
+                .set_health(uuid, health, &reason, cx.now())
+                .await;
+            set.map_err(|error| refused(uuid, Change::Health, error))?;
+        }
+        (Some(node_count), health) => {
+            check_zero(cx, node_count)?;
+            let standing = standing(cx, uuid, Change::NodeCount).await?;
+            check_unchanged(cx, ident).await?;
+            let group = group_of(&standing, None)?;
+            let group = resized(cx, &standing, group, node_count, &BTreeSet::new())?;
+            let change = ClusterChange {
+                groups: vec![group],
+                health,
+                ..change_of(cx, &standing, Change::NodeCount)
+            };
+            request(cx, &change).await?;
+        }
+    }
+    Ok(accepted(uuid))
+}
+
+/// Refuses a change of what is not as `If-Match` says. Looked at after the standing that the change is worked out
+/// from, so that what comes after it does not go unnoticed either.
+async fn check_unchanged(cx: &Context, ident: &str) -> ApiResult<()> {
+    if !etag::is_conditional(cx) {
+        return Ok(());
+    }
+    let row = find_cluster(cx, Action::ClusterUpdate, ident).await?;
+    etag::check(cx, &clusters::state(&row))
+}
+
+/// The argument is taken since 1.3. A change that failed is never undone by itself: what is asked stays, and the same
+/// request again goes on with it.
+fn check_rollback(cx: &Context) -> ApiResult<()> {
+    if cx.version < Version::v1(3) {
+        return cx.query.only(&[]);
+    }
+    cx.query.only(&["rollback"])?;
+    match cx.query.find("rollback") {
+        Some(text) if loose_bool(text).is_none() => {
+            Err(ApiError::invalid("rollback", text, "Value should be boolean"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_zero(cx: &Context, node_count: i32) -> ApiResult<()> {
+    if node_count == 0 && cx.version < Version::v1(10) {
+        return Err(ApiError::bad_request(
+            "Zero node_count is not supported before microversion 1.10.",
+        ));
+    }
+    Ok(())
+}
+
+/// `POST /v1/clusters/IDENT/actions/resize`
+pub(crate) async fn resize(cx: &Context, ident: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let wanted = Resize::parse(cx.json("cluster_resize_req", BodyKind::Object)?)?;
+    check_zero(cx, wanted.node_count)?;
+    let row = find_cluster(cx, Action::ClusterResize, ident).await?;
+    let standing = standing(cx, row.cluster.uuid, Change::Resize).await?;
+    let group = group_of(&standing, wanted.nodegroup.as_deref())?;
+    let going = nodes_named(&standing, group, &wanted.nodes_to_remove)?;
+    let group = resized(cx, &standing, group, wanted.node_count, &going)?;
+    let change = ClusterChange {
+        groups: vec![group],
+        ..change_of(cx, &standing, Change::Resize)
+    };
+    request(cx, &change).await?;
+    Ok(accepted(change.cluster))
+}
+
+/// `POST /v1/clusters/IDENT/actions/upgrade`: no driver of this service can do it yet, and each says so once all the
+/// rest is right.
+pub(crate) async fn upgrade(cx: &Context, ident: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let wanted = Upgrade::parse(cx.json("cluster_upgrade_req", BodyKind::Object)?)?;
+    let row = find_cluster(cx, Action::ClusterUpgrade, ident).await?;
+    let permit = cx.caller.may(Action::ClusterUpgrade, Target::Own).await?;
+    let named = wanted.cluster_template.as_str();
+    let template = cx
+        .store()
+        .templates()
+        .find(&permit.scope, &Ident::parse(named))
+        .await;
+    let template =
+        template.map_err(|error| of_lookup(error, "ClusterTemplate", "cluster templates", named))?;
+    let standing = standing(cx, row.cluster.uuid, Change::Upgrade).await?;
+    let group = group_of(&standing, wanted.nodegroup.as_deref())?;
+    if !group.is_default && template.uuid != row.cluster.cluster_template_id {
+        return Err(ApiError::conflict(format!(
+            "Node group {} can be upgraded to the template of its cluster only. Upgrade the cluster first.",
+            group.name
+        )));
+    }
+    Err(cannot(
+        driver_of(cx, &standing.ask.template)?.name(),
+        "upgrade clusters",
+    ))
+}
+
+/// `PATCH /v1/certificates/IDENT`: likewise.
+pub(crate) async fn rotate_authorities(cx: &Context, ident: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let row = find_cluster(cx, Action::CertificateRotate, ident).await?;
+    let standing = standing(cx, row.cluster.uuid, Change::RotateAuthorities).await?;
+    if standing.ask.template.tls_disabled {
+        return Err(ApiError::bad_request(
+            "The certificate authorities of a cluster without TLS cannot be rotated.",
+        ));
+    }
+    let driver = driver_of(cx, &standing.ask.template)?;
+    Err(cannot(driver.name(), "rotate certificate authorities"))
+}
+
+fn cannot(driver: &str, what: &str) -> ApiError {
+    ApiError::bad_request(format!("Cluster driver {driver} cannot {what}."))
+}
+
+/// `PATCH /v1/credentials/IDENT`: a new password of the identity that the service acts as for the cluster.
+pub(crate) async fn rotate_credential(cx: &Context, ident: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let row = find_cluster(cx, Action::CredentialRotate, ident).await?;
+    let standing = standing(cx, row.cluster.uuid, Change::RotateCredential).await?;
+    let change = change_of(cx, &standing, Change::RotateCredential);
+    request(cx, &change).await?;
+    Ok(accepted(change.cluster))
+}
+
+/// Writes a change and wakes the engine.
+pub(crate) async fn request(cx: &Context, change: &ClusterChange) -> ApiResult<()> {
+    let asked = cx.store().clusters().request_change(change).await;
+    asked.map_err(|error| refused(change.cluster, change.change, error))?;
+    cx.site.app.wake.notify_one();
+    let kind = change.change;
+    tracing::info!(cluster.id = %change.cluster, request_id = cx.ids.local, ?kind, "a change was accepted");
+    Ok(())
+}
+
+fn accepted(cluster: ClusterId) -> Response {
+    reply(StatusCode::ACCEPTED, json!({ "uuid": cluster }))
+}

@@ -1,0 +1,124 @@
+//! Changes of node groups: `/v1/clusters/IDENT/nodegroups`
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jeroboam_store::{ClusterChange, ClusterRow, Ident};
+use jeroboam_types::{Change, NodeGroup, Status};
+
+use crate::context::{Context, date_time, reply};
+use crate::error::{ApiError, ApiResult};
+use crate::etag;
+use crate::handlers::changes::request;
+use crate::handlers::{find_cluster, of_lookup};
+use crate::negotiate::BodyKind;
+use crate::policy::Action;
+use crate::validate;
+use crate::validate::change::{change_of, check_with_driver, driver_of, group_of, standing};
+use crate::wire::group::{GroupPatch, NewGroup, check_counts, check_node_marks, render_new};
+use crate::wire::nodegroup::render;
+
+/// `POST /v1/clusters/IDENT/nodegroups`
+pub(crate) async fn create(cx: &Context, cluster: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let asked = NewGroup::parse(cx.json("nodegroup", BodyKind::Object)?)?;
+    let row = find_cluster(cx, Action::NodeGroupCreate, cluster).await?;
+    let standing = standing(cx, row.cluster.uuid, Change::CreateGroup).await?;
+    // Boxed: what it looks up is too large for the stack of every request.
+    let (change, unknown) = Box::pin(validate::group::accept(cx, &standing, &asked)).await?;
+    request(cx, &change).await?;
+    let group = change.new_groups.first();
+    let answer = group.map(|group| render_new(group, &asked, &row.cluster.labels, &cx.base));
+    let mut response = reply(StatusCode::ACCEPTED, answer.unwrap_or_default());
+    unknown.report(&mut response, &cx.ids.local);
+    Ok(response)
+}
+
+/// `PATCH /v1/clusters/IDENT/nodegroups/NG`: bounds, labels and taints.
+pub(crate) async fn update(cx: &Context, cluster: &str, ident: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let operations = cx.json("patch", BodyKind::Patch)?;
+    let row = find_cluster(cx, Action::NodeGroupUpdate, cluster).await?;
+    let standing = standing(cx, row.cluster.uuid, Change::UpdateGroup).await?;
+    let before = group_of(&standing, Some(ident))?;
+    check_unchanged(cx, &row, before).await?;
+    let patched = GroupPatch::parse(before, operations)?;
+    check_counts(before.node_count, patched.min_node_count, patched.max_node_count)?;
+    check_node_marks(before.is_master(), &patched.node_labels, &patched.node_taints)?;
+    let mut group = before.clone();
+    // Zero is what no minimum reads as.
+    group.min_node_count = patched
+        .min_node_count
+        .filter(|min| *min != 0)
+        .or(before.min_node_count.map(|_| 0));
+    group.max_node_count = patched.max_node_count;
+    group.node_labels = patched.node_labels;
+    group.node_taints = patched.node_taints;
+    if group != *before || before.status.is_failed() {
+        check_with_driver(&standing, driver_of(cx, &standing.ask.template)?.as_ref(), &group)?;
+        group.status = Status::UpdateInProgress;
+        group.status_reason = None;
+        group.updated_at = Some(date_time(cx.now()));
+        let change = ClusterChange {
+            groups: vec![group.clone()],
+            ..change_of(cx, &standing, Change::UpdateGroup)
+        };
+        request(cx, &change).await?;
+    }
+    Ok(reply(
+        StatusCode::ACCEPTED,
+        render(&group, &row.cluster.labels, &cx.base),
+    ))
+}
+
+/// Refuses a change of what is not as `If-Match` says.
+async fn check_unchanged(cx: &Context, row: &ClusterRow, group: &NodeGroup) -> ApiResult<()> {
+    if !etag::is_conditional(cx) {
+        return Ok(());
+    }
+    let ident = Ident::Uuid(group.uuid.0);
+    let now = cx
+        .store()
+        .clusters()
+        .find_nodegroup(row.cluster.uuid, &ident)
+        .await;
+    let now = now.map_err(|error| of_lookup(error, "NodeGroup", "node groups", &group.name))?;
+    etag::check(cx, &(&now, &row.cluster.labels))
+}
+
+/// `DELETE /v1/clusters/IDENT/nodegroups/NG`: its row goes when its last node is gone.
+pub(crate) async fn delete(cx: &Context, cluster: &str, ident: &str) -> ApiResult<Response> {
+    cx.query.only(&[])?;
+    let row = find_cluster(cx, Action::NodeGroupDelete, cluster).await?;
+    let found = cx
+        .store()
+        .clusters()
+        .find_nodegroup(row.cluster.uuid, &Ident::parse(ident))
+        .await;
+    let mut group = found.map_err(|error| of_lookup(error, "NodeGroup", "node groups", ident))?;
+    if group.is_default {
+        return Err(ApiError::bad_request(format!(
+            "Node group {} is one of the cluster's default ones, which go with it only.",
+            group.name
+        )));
+    }
+    // Asked for before, and under way.
+    if group.status == Status::DeleteInProgress {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let standing = standing(cx, row.cluster.uuid, Change::DeleteGroup).await?;
+    // As it is in what the change is worked out from.
+    let known = standing.groups.iter().find(|known| known.uuid == group.uuid);
+    group = known
+        .cloned()
+        .ok_or_else(|| ApiError::not_found("NodeGroup", &group.name))?;
+    check_unchanged(cx, &row, &group).await?;
+    group.status = Status::DeleteInProgress;
+    group.status_reason = None;
+    group.updated_at = Some(date_time(cx.now()));
+    let change = ClusterChange {
+        groups: vec![group],
+        ..change_of(cx, &standing, Change::DeleteGroup)
+    };
+    request(cx, &change).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,641 @@
+//! Changes of clusters and node groups: what is written, what is refused, and in which order.
+
+use std::collections::BTreeMap;
+
+use jeroboam_driver::graph::ServerSpec;
+use jeroboam_driver::{Key, Spec};
+use jeroboam_plan::{Entry, Phase};
+use jeroboam_store::{LedgerChange, Settlement, Work};
+use jeroboam_types::status::Outcome;
+use jeroboam_types::{Millis, Status};
+use serde_json::{Value, json};
+
+use crate::rig::{Rig, keys};
+
+/// A cluster that stands, with its server's names in the ledger.
+struct Standing {
+    rig: Rig,
+    token: String,
+    uuid: String,
+    template: String,
+}
+
+impl Standing {
+    async fn start() -> Self {
+        Self::with("", json!({"node_count": 3})).await
+    }
+
+    async fn with(options: &str, cluster: Value) -> Self {
+        let rig = Rig::with(options).await;
+        let token = rig.token("demo", "demo").await;
+        let template = rig.template(&token, json!({"labels": {"t": "1"}})).await;
+        let uuid = rig.cluster(&token, &template, cluster).await;
+        let standing = Self {
+            rig,
+            token,
+            uuid,
+            template,
+        };
+        standing.finish(Outcome::Complete).await;
+        standing
+    }
+
+    /// Takes the engine's place: ends what is under way, with a server for each node that should be there.
+    async fn finish(&self, outcome: Outcome) -> Work {
+        let claim = self.rig.claim().await.remove(0);
+        let store = self.rig.store.engine();
+        let work = store.load(&claim).await.unwrap();
+        let gone = work.groups.iter().filter(|group| group.is_leaving());
+        let staying: Vec<_> = work.groups.iter().filter(|group| !group.is_leaving()).collect();
+        let mut changes: Vec<LedgerChange> = work.ledger.keys().cloned().map(LedgerChange::Remove).collect();
+        for group in &staying {
+            let stem = group.name.trim_start_matches("default-");
+            let servers = group
+                .nodes
+                .iter()
+                .map(|number| server(&group.name, &format!("{stem}-{number}")));
+            changes.extend(servers.map(LedgerChange::Put));
+        }
+        store.write(&claim, &changes).await.unwrap();
+        let status = Status::of(work.operation, outcome);
+        let settlement = Settlement {
+            generation: work.generation,
+            now: Millis(work.cluster.created_at.timestamp_millis() + 1),
+            status,
+            status_reason: (outcome == Outcome::Failed).then(|| "server:worker-0: no".to_owned()),
+            group_status: staying.iter().map(|group| (group.uuid, status, None)).collect(),
+            gone_groups: gone.map(|group| group.uuid).collect(),
+            api_address: Some("tcp://203.0.113.5:2376".to_owned()),
+            coe_version: None,
+            container_version: None,
+            node_addresses: Vec::new(),
+            engine_ms: 1,
+        };
+        store.settle(&claim, &settlement).await.unwrap();
+        work
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Value) -> crate::rig::Answer {
+        let body = (!body.is_null()).then_some(body);
+        self.rig.call(&self.token, method, path, body).await
+    }
+
+    async fn resize(&self, body: Value) -> crate::rig::Answer {
+        self.call("POST", "/v1/clusters/prod/actions/resize", body).await
+    }
+
+    async fn group(&self, name: &str) -> Value {
+        let path = format!("/v1/clusters/prod/nodegroups/{name}");
+        self.call("GET", &path, Value::Null).await.expect(200)
+    }
+
+    async fn cluster(&self) -> Value {
+        self.call("GET", "/v1/clusters/prod", Value::Null)
+            .await
+            .expect(200)
+    }
+
+    /// Numbers of the workers that are asked for.
+    async fn numbers(&self) -> Vec<u32> {
+        let ident = jeroboam_store::Ident::parse(&self.uuid);
+        let row = self
+            .rig
+            .store
+            .clusters()
+            .find(&jeroboam_store::Scope::All, &ident)
+            .await
+            .unwrap();
+        row.groups[1].nodes.clone()
+    }
+}
+
+fn server(group: &str, name: &str) -> Entry {
+    Entry {
+        key: Key::new("server", name),
+        name: format!("prod-abc-{name}"),
+        needs: Default::default(),
+        group: Some(group.to_owned()),
+        spec: Spec::Server(ServerSpec {
+            image_id: String::new(),
+            flavor_id: String::new(),
+            keypair: None,
+            ports: Vec::new(),
+            server_group: None,
+            volumes: Vec::new(),
+            availability_zone: None,
+            boot_volume: 0,
+            boot_volume_type: None,
+        }),
+        phase: Phase::Ready,
+        id: Some(format!("id-of-{name}")),
+        facts: BTreeMap::new(),
+        attempts: 0,
+        next_check: Millis(0),
+        give_up_at: Millis(0),
+        started: Millis(0),
+        finished: None,
+        seen: None,
+        fault: None,
+        tried: Millis(0),
+        uncertain: false,
+        maybe_twice: false,
+        drop_failed: false,
+    }
+}
+
+#[tokio::test]
+async fn a_resize_is_written_with_the_answer_and_takes_exactly_the_nodes_that_it_names() {
+    let standing = Standing::start().await;
+    let answer = standing.resize(json!({"node_count": 5})).await.expect(202);
+    assert_eq!(answer, json!({"uuid": standing.uuid}));
+    let shown = standing.cluster().await;
+    assert_eq!(
+        (&shown["status"], &shown["node_count"]),
+        (&json!("UPDATE_IN_PROGRESS"), &json!(5))
+    );
+    let group = standing.group("default-worker").await;
+    assert_eq!(
+        (&group["status"], &group["node_count"]),
+        (&json!("UPDATE_IN_PROGRESS"), &json!(5))
+    );
+    assert_eq!(
+        standing.group("default-master").await["status"],
+        "CREATE_COMPLETE"
+    );
+    let work = standing.finish(Outcome::Complete).await;
+    assert!(work.deadline > Millis(work.cluster.created_at.timestamp_millis()));
+    assert_eq!(standing.numbers().await, [0, 1, 2, 3, 4]);
+
+    // By UUID, by name, and by number.
+    let going = json!(["id-of-worker-0", "prod-abc-worker-2", "3"]);
+    let body = json!({"node_count": 2, "nodes_to_remove": going, "nodegroup": "default-worker"});
+    standing.resize(body).await.expect(202);
+    assert_eq!(standing.numbers().await, [1, 4]);
+    standing.finish(Outcome::Complete).await;
+    // More than the group shrinks by: the rest is filled up with new ones.
+    let body = json!({"node_count": "2", "nodes_to_remove": ["id-of-worker-1"], "nodegroup": null});
+    standing.resize(body).await.expect(202);
+    assert_eq!(standing.numbers().await, [0, 4]);
+}
+
+#[tokio::test]
+async fn a_resize_that_cannot_be_is_refused_by_name() {
+    let standing = Standing::with("[quotas]\nmax_nodes_per_cluster = 6\n", json!({"node_count": 3})).await;
+    let path = "/v1/clusters/prod/nodegroups/default-worker";
+    let bounds = json!([{"op": "replace", "path": "/min_node_count", "value": 1},
+        {"op": "add", "path": "/max_node_count", "value": "9"}]);
+    let patched = standing.call("PATCH", path, bounds).await.expect(202);
+    assert_eq!(
+        (&patched["min_node_count"], &patched["max_node_count"]),
+        (&json!(1), &json!(9))
+    );
+    standing.finish(Outcome::Complete).await;
+    for (body, status, part) in [
+        (json!({}), 400, "node_count"),
+        (json!({"node_count": null}), 400, "node_count"),
+        (json!({"node_count": -1}), 400, "node_count"),
+        (json!({"node_count": 2, "colour": "red"}), 400, "colour"),
+        (
+            json!({"node_count": 2, "nodes_to_remove": "x"}),
+            400,
+            "nodes_to_remove",
+        ),
+        (
+            json!({"node_count": 2, "nodes_to_remove": ["worker-9"]}),
+            400,
+            "worker-9",
+        ),
+        (
+            json!({"node_count": 2, "nodes_to_remove": ["id-of-master-0"]}),
+            400,
+            "id-of-master-0",
+        ),
+        (json!({"node_count": 2, "nodegroup": ""}), 400, "nodegroup"),
+        (json!({"node_count": 2, "nodegroup": "none"}), 404, "none"),
+        (json!({"node_count": 0}), 400, "from 1 to 9 nodes"),
+        (json!({"node_count": 10}), 400, "from 1 to 9 nodes"),
+        (json!({"node_count": 6}), 403, "quota"),
+        (
+            json!({"node_count": 3, "nodegroup": "default-master"}),
+            400,
+            "masters",
+        ),
+    ] {
+        let answer = standing.resize(body.clone()).await;
+        assert!(answer.refusal(status).contains(part), "{body}: {}", answer.text);
+    }
+    assert_eq!(
+        standing.cluster().await["status"],
+        "UPDATE_COMPLETE",
+        "nothing was begun"
+    );
+    let zero = standing
+        .rig
+        .call_at(
+            "1.9",
+            &standing.token,
+            "POST",
+            "/v1/clusters/prod/actions/resize",
+            Some(json!({"node_count": 0})),
+        )
+        .await;
+    assert!(zero.refusal(400).contains("1.10"));
+}
+
+#[tokio::test]
+async fn a_wrong_status_is_a_conflict_that_names_it() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    let template = rig.template(&token, json!({})).await;
+    let uuid = rig.cluster(&token, &template, json!({})).await;
+    let count = json!([{"op": "replace", "path": "/node_count", "value": 2}]);
+    let health = json!([{"op": "replace", "path": "/health_status", "value": "HEALTHY"}]);
+    let calls = [
+        ("PATCH", format!("/v1/clusters/{uuid}"), count),
+        ("PATCH", format!("/v1/clusters/{uuid}"), health),
+        (
+            "POST",
+            format!("/v1/clusters/{uuid}/actions/resize"),
+            json!({"node_count": 2}),
+        ),
+        (
+            "POST",
+            format!("/v1/clusters/{uuid}/actions/upgrade"),
+            json!({"cluster_template": template}),
+        ),
+        ("PATCH", format!("/v1/certificates/{uuid}"), Value::Null),
+        ("PATCH", format!("/v1/credentials/{uuid}"), Value::Null),
+        (
+            "POST",
+            format!("/v1/clusters/{uuid}/nodegroups/"),
+            json!({"name": "gpu"}),
+        ),
+        (
+            "PATCH",
+            format!("/v1/clusters/{uuid}/nodegroups/default-worker"),
+            json!([]),
+        ),
+    ];
+    for status in ["CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS"] {
+        for (method, path, body) in &calls {
+            let body = (!body.is_null()).then(|| body.clone());
+            let answer = rig.call(&token, method, path, body).await;
+            assert!(
+                answer.refusal(409).contains(status),
+                "{method} {path}: {}",
+                answer.text
+            );
+        }
+        rig.call(&token, "DELETE", &format!("/v1/clusters/{uuid}"), None)
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_newer_resize_may_follow_an_older_one_and_a_patch_waits_for_its_end() {
+    let standing = Standing::start().await;
+    standing.resize(json!({"node_count": 5})).await.expect(202);
+    standing.resize(json!({"node_count": 4})).await.expect(202);
+    assert_eq!(standing.numbers().await, [0, 1, 2, 3]);
+    let patch = json!([{"op": "replace", "path": "/node_count", "value": 2}]);
+    let answer = standing.call("PATCH", "/v1/clusters/prod", patch.clone()).await;
+    assert!(answer.refusal(409).contains("UPDATE_IN_PROGRESS"));
+    standing.finish(Outcome::Failed).await;
+    let shown = standing.cluster().await;
+    assert_eq!(
+        (&shown["status"], &shown["node_count"]),
+        (&json!("UPDATE_FAILED"), &json!(4))
+    );
+    for outcome in [Outcome::Failed, Outcome::Complete] {
+        let answer = standing.call("PATCH", "/v1/clusters/prod", patch.clone()).await;
+        answer.expect(202);
+        standing.finish(outcome).await;
+        assert_eq!(standing.numbers().await, [0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn of_two_resizes_at_once_one_wins() {
+    let standing = Standing::start().await;
+    let calls = (4..10).map(|count| standing.resize(json!({"node_count": count})));
+    let answers = futures_util::future::join_all(calls).await;
+    let mut accepted = 0;
+    for answer in answers {
+        match answer.status.as_u16() {
+            202 => accepted += 1,
+            _ => assert!(answer.refusal(409).contains("another request")),
+        }
+    }
+    assert!(accepted >= 1);
+}
+
+#[tokio::test]
+async fn a_patch_changes_the_workers_and_the_health_and_nothing_else() {
+    let standing = Standing::start().await;
+    let patch = async |operations: Value| standing.call("PATCH", "/v1/clusters/prod", operations).await;
+    for same in [
+        json!([]),
+        json!([{"op": "replace", "path": "/node_count", "value": 3}]),
+        json!([{"op": "replace", "path": "/status", "value": "CREATE_COMPLETE"}]),
+    ] {
+        assert_eq!(patch(same).await.expect(202), json!({"uuid": standing.uuid}));
+    }
+    assert_eq!(standing.cluster().await["status"], "CREATE_COMPLETE");
+
+    let sick = json!([{"op": "replace", "path": "/health_status", "value": "UNHEALTHY"},
+        {"op": "replace", "path": "/health_status_reason", "value": "{'api': 'down'}"}]);
+    patch(sick).await.expect(202);
+    let shown = standing.cluster().await;
+    assert_eq!(
+        (&shown["health_status"], &shown["status"]),
+        (&json!("UNHEALTHY"), &json!("CREATE_COMPLETE"))
+    );
+    assert_eq!(shown["health_status_reason"], json!({"api": "down"}));
+
+    for (operations, part) in [
+        (
+            json!([{"op": "replace", "path": "/name", "value": "other"},
+            {"op": "replace", "path": "/labels/t", "value": "2"}]),
+            "labels, name",
+        ),
+        (
+            json!([{"op": "replace", "path": "/master_count", "value": 3}]),
+            "master_count",
+        ),
+        (
+            json!([{"op": "replace", "path": "/flavor_id", "value": "m1.large"}]),
+            "flavor_id",
+        ),
+        (
+            json!([{"op": "replace", "path": "/status", "value": "UPDATE_COMPLETE"}]),
+            "status",
+        ),
+        (
+            json!([{"op": "replace", "path": "/api_address", "value": "x"}]),
+            "service only",
+        ),
+        (
+            json!([{"op": "replace", "path": "/faults", "value": "x"}]),
+            "no such attribute",
+        ),
+        (
+            json!([{"op": "remove", "path": "/cluster_template_id"}]),
+            "mandatory",
+        ),
+        (
+            json!([{"op": "replace", "path": "/node_count", "value": -1}]),
+            "node_count",
+        ),
+        (
+            json!([{"op": "replace", "path": "/node_count", "value": "many"}]),
+            "node_count",
+        ),
+        (
+            json!([{"op": "replace", "path": "/health_status", "value": "FINE"}]),
+            "health_status",
+        ),
+    ] {
+        let answer = patch(operations.clone()).await;
+        assert!(
+            answer.refusal(400).contains(part),
+            "{operations}: {}",
+            answer.text
+        );
+    }
+
+    // Horizon sends numbers as text.
+    patch(json!([{"op": "replace", "path": "/node_count", "value": "5"}]))
+        .await
+        .expect(202);
+    let shown = standing.cluster().await;
+    assert_eq!(
+        (&shown["node_count"], &shown["status"]),
+        (&json!(5), &json!("UPDATE_IN_PROGRESS"))
+    );
+    standing.finish(Outcome::Complete).await;
+    patch(json!([{"op": "remove", "path": "/node_count"}]))
+        .await
+        .expect(202);
+    assert_eq!(standing.numbers().await, [0]);
+}
+
+#[tokio::test]
+async fn the_argument_rollback_is_a_boolean_since_1_3() {
+    let standing = Standing::start().await;
+    let at = async |version: &str, path: &str| {
+        let path = format!("/v1/clusters/prod{path}");
+        standing
+            .rig
+            .call_at(version, &standing.token, "PATCH", &path, Some(json!([])))
+            .await
+    };
+    at("1.3", "/?rollback=True").await.expect(202);
+    assert!(
+        at("1.3", "?rollback=perhaps")
+            .await
+            .refusal(400)
+            .contains("rollback")
+    );
+    assert!(
+        at("1.2", "?rollback=True")
+            .await
+            .refusal(400)
+            .contains("rollback")
+    );
+}
+
+#[tokio::test]
+async fn a_node_group_is_made_changed_and_removed() {
+    let standing = Standing::start().await;
+    let path = "/v1/clusters/prod/nodegroups";
+    let body = json!({
+        "name": "gpu", "node_count": 2, "max_node_count": 3, "role": "gpu", "flavor_id": "m1.small",
+        "image_id": "debian-12-docker", "labels": {"x": "1"}, "merge_labels": true, "is_default": true,
+        "node_labels": {"tier": "gpu"}, "node_taints": [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}],
+    });
+    let answer = standing.call("POST", &format!("{path}/"), body).await.expect(202);
+    let expected = [
+        "cluster_id",
+        "flavor_id",
+        "image_id",
+        "labels",
+        "labels_added",
+        "labels_overridden",
+        "labels_skipped",
+        "links",
+        "max_node_count",
+        "merge_labels",
+        "min_node_count",
+        "name",
+        "node_count",
+        "node_labels",
+        "node_taints",
+        "project_id",
+        "role",
+        "uuid",
+    ];
+    assert_eq!(keys(&answer), expected);
+    assert_eq!(answer["labels"], json!({"t": "1", "x": "1"}));
+    let shown = standing.group("gpu").await;
+    assert_eq!(
+        (&shown["status"], &shown["is_default"]),
+        (&json!("CREATE_IN_PROGRESS"), &json!(false))
+    );
+    assert_eq!(standing.cluster().await["status"], "UPDATE_IN_PROGRESS");
+    assert_eq!(standing.cluster().await["node_count"], 5);
+    let work = standing.finish(Outcome::Complete).await;
+    let ask = work.ask.unwrap();
+    let group = ask.groups.iter().find(|group| group.name == "gpu").unwrap();
+    assert_eq!(ask.image_id(group), ask.resolved.image_id);
+
+    let of_group = format!("{path}/gpu");
+    let patch = json!([{"op": "replace", "path": "/node_labels", "value": "{'tier': 'fast'}"},
+        {"op": "replace", "path": "/node_taints", "value": ""}, {"op": "remove", "path": "/max_node_count"}]);
+    let patched = standing.call("PATCH", &of_group, patch).await.expect(202);
+    assert_eq!(
+        (&patched["node_labels"], &patched["node_taints"]),
+        (&json!({"tier": "fast"}), &Value::Null)
+    );
+    assert_eq!(
+        (&patched["max_node_count"], &patched["status"]),
+        (&Value::Null, &json!("UPDATE_IN_PROGRESS"))
+    );
+    standing.finish(Outcome::Complete).await;
+
+    let gone = standing.call("DELETE", &of_group, Value::Null).await;
+    assert_eq!((gone.status.as_u16(), gone.text.as_str()), (204, ""));
+    assert_eq!(standing.group("gpu").await["status"], "DELETE_IN_PROGRESS");
+    assert_eq!(standing.call("DELETE", &of_group, Value::Null).await.status, 204);
+    standing
+        .resize(json!({"node_count": 1, "nodegroup": "gpu"}))
+        .await
+        .refusal(409);
+    standing.call("PATCH", &of_group, json!([])).await.refusal(409);
+    standing.finish(Outcome::Complete).await;
+    standing.call("GET", &of_group, Value::Null).await.refusal(404);
+}
+
+#[tokio::test]
+async fn a_node_group_that_cannot_be_is_refused_by_name() {
+    let standing = Standing::with("[quotas]\nmax_nodes_per_cluster = 6\n", json!({"node_count": 3})).await;
+    let path = "/v1/clusters/prod/nodegroups";
+    for (body, status, part) in [
+        (json!({}), 400, "name"),
+        (json!({"name": ""}), 400, "name"),
+        (json!({"name": "g", "stack_id": "x"}), 400, "stack_id"),
+        (
+            json!({"name": "g", "node_taints": {"key": "a"}}),
+            400,
+            "node_taints",
+        ),
+        (json!({"name": "default-worker"}), 409, "default-worker"),
+        (json!({"name": "g", "min_node_count": 2}), 409, "min_node_count"),
+        (
+            json!({"name": "g", "node_count": 3, "max_node_count": 2}),
+            409,
+            "max_node_count",
+        ),
+        (
+            json!({"name": "g", "node_labels": {"kubernetes.io/x": "y"}}),
+            409,
+            "kubernetes.io/x",
+        ),
+        (
+            json!({"name": "g", "node_taints": [{"key": "a", "effect": "Never"}]}),
+            409,
+            "effect",
+        ),
+        (json!({"name": "g", "role": "master"}), 400, "role"),
+        (json!({"name": "g", "flavor_id": "none"}), 400, "none"),
+        (json!({"name": "g", "image_id": "none"}), 400, "none"),
+        (json!({"name": "g", "node_count": 3}), 403, "quota"),
+        (
+            json!({"name": "g", "docker_volume_size": 0}),
+            400,
+            "docker_volume_size",
+        ),
+    ] {
+        let answer = standing.call("POST", path, body.clone()).await;
+        assert!(answer.refusal(status).contains(part), "{body}: {}", answer.text);
+    }
+    let worker = format!("{path}/default-worker");
+    standing.call("DELETE", &worker, Value::Null).await.refusal(400);
+    standing
+        .call("DELETE", &format!("{path}/none"), Value::Null)
+        .await
+        .refusal(404);
+    for (patch, status) in [
+        (
+            json!([{"op": "replace", "path": "/min_node_count", "value": 4}]),
+            409,
+        ),
+        (json!([{"op": "replace", "path": "/labels/x", "value": "1"}]), 400),
+        (json!([{"op": "replace", "path": "/node_count", "value": 1}]), 400),
+        (
+            json!([{"op": "replace", "path": "/node_taints", "value": "[1]"}]),
+            400,
+        ),
+    ] {
+        standing.call("PATCH", &worker, patch).await.refusal(status);
+    }
+    assert_eq!(
+        standing.cluster().await["status"],
+        "CREATE_COMPLETE",
+        "nothing was begun"
+    );
+}
+
+#[tokio::test]
+async fn what_no_driver_can_do_is_refused_when_all_the_rest_is_right() {
+    let standing = Standing::start().await;
+    let upgrade = async |body: Value| {
+        standing
+            .call("POST", "/v1/clusters/prod/actions/upgrade", body)
+            .await
+    };
+    for (body, status, part) in [
+        (json!({"max_batch_size": 1}), 400, "cluster_template"),
+        (json!({"cluster_template": "none"}), 404, "none"),
+        (
+            json!({"cluster_template": standing.template, "max_batch_size": 0}),
+            400,
+            "max_batch_size",
+        ),
+        (
+            json!({"cluster_template": standing.template, "nodegroup": "none"}),
+            404,
+            "none",
+        ),
+        (
+            json!({"cluster_template": standing.template, "max_batch_size": null}),
+            400,
+            "cannot upgrade",
+        ),
+        (json!({"cluster_template": "swarm-small"}), 400, "cannot upgrade"),
+    ] {
+        let answer = upgrade(body.clone()).await;
+        assert!(answer.refusal(status).contains(part), "{body}: {}", answer.text);
+    }
+    let rotation = standing.call("PATCH", "/v1/certificates/prod", Value::Null).await;
+    assert!(rotation.refusal(400).contains("cannot rotate"));
+    assert_eq!(standing.cluster().await["status"], "CREATE_COMPLETE");
+}
+
+#[tokio::test]
+async fn a_credential_is_rotated_since_1_12_and_the_status_stays() {
+    let standing = Standing::start().await;
+    let path = "/v1/credentials/prod";
+    let early = standing
+        .rig
+        .call_at("1.11", &standing.token, "PATCH", path, None)
+        .await;
+    early.refusal(406);
+    let answer = standing
+        .rig
+        .call_at("1.12", &standing.token, "PATCH", path, None)
+        .await
+        .expect(202);
+    assert_eq!(answer, json!({"uuid": standing.uuid}));
+    assert_eq!(standing.cluster().await["status"], "CREATE_COMPLETE");
+    assert_eq!(standing.finish(Outcome::Complete).await.credential, 1);
+}
