@@ -138,6 +138,7 @@ budget_volume_secs = 40
 budget_other_secs = 40
 budget_coe_secs = 40
 delete_timeout_mins = 2
+update_timeout_mins = 2
 ",
         directory = directory.display(),
     )

@@ -11,6 +11,8 @@ struct Counts {
     complete: u32,
     interrupted: u32,
     deleted: u32,
+    changed: u32,
+    change_failed: u32,
     delete_failed: u32,
     failures: BTreeMap<String, u32>,
     stuck: Vec<String>,
@@ -42,6 +44,19 @@ impl Tally {
     /// A cluster is deleted in the middle of its creation.
     pub fn interrupted(&self) {
         self.counts().interrupted += 1;
+    }
+
+    /// A change came about.
+    pub fn changed(&self) {
+        self.counts().changed += 1;
+    }
+
+    /// A change failed, with a reason; it is asked for again.
+    pub fn change_failed(&self, reason: &Value) {
+        let mut counts = self.counts();
+        counts.change_failed += 1;
+        let reason = reason.as_str().map(kind).unwrap_or_default();
+        *counts.failures.entry(format!("change: {reason}")).or_default() += 1;
     }
 
     /// A cluster is gone.
@@ -78,13 +93,16 @@ impl Tally {
         let failed: u32 = counts.failures.values().sum();
         let mut text = format!(
             "{runs} clusters in {:.0} s, the service killed {kills} times\n\
-             created {}, failed with a reason {}, deleted half-way {}, deleted {}, deletions asked again {}\n",
+             created {}, failed with a reason {}, deleted half-way {}, deleted {}, deletions asked again {}\n\
+             changed {}, changes asked again {}\n",
             elapsed.as_secs_f64(),
             counts.complete,
-            failed - counts.delete_failed,
+            failed - counts.delete_failed - counts.change_failed,
             counts.interrupted,
             counts.deleted,
             counts.delete_failed,
+            counts.changed,
+            counts.change_failed,
         );
         for (reason, count) in &counts.failures {
             text.push_str(&format!("  {count:>5} x {reason}\n"));

@@ -14,6 +14,38 @@ pub struct Tenant {
     magnum: String,
 }
 
+/// A change of a cluster.
+pub struct Asked {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+impl Asked {
+    /// An action, or something new.
+    pub fn post(path: String, body: Value) -> Self {
+        let (method, body) = (Method::POST, Some(body));
+        Self { method, path, body }
+    }
+
+    /// True for something new.
+    pub fn is_creation(&self) -> bool {
+        self.path.ends_with("/nodegroups")
+    }
+
+    /// A change without a body.
+    pub fn patch(path: String) -> Self {
+        let (method, body) = (Method::PATCH, None);
+        Self { method, path, body }
+    }
+
+    /// Something less.
+    pub fn delete(path: String) -> Self {
+        let (method, body) = (Method::DELETE, None);
+        Self { method, path, body }
+    }
+}
+
 /// Tries of one call: a restart takes a second at most, and the cloud's faults are short.
 const TRIES: u32 = 400;
 
@@ -95,6 +127,25 @@ impl Tenant {
             (status, cluster) if status.is_success() => Ok(Some(cluster)),
             (status, answer) => bail!("showing {name} answered {status}: {answer}"),
         }
+    }
+
+    /// Asks for a change. An answer may be lost after the work was done: then it has been asked for.
+    pub async fn change(&self, asked: &Asked) -> anyhow::Result<()> {
+        let Asked { method, path, body } = asked;
+        for _ in 0..TRIES {
+            let (status, answer) = self.call(method.clone(), path, body.as_ref()).await?;
+            let text = answer.to_string();
+            match status.as_u16() {
+                200..300 => return Ok(()),
+                404 if *method == Method::DELETE => return Ok(()),
+                409 if text.contains("already exists") => return Ok(()),
+                409 if text.contains("meanwhile") => {}
+                _ if is_cloudy(&answer) => {}
+                _ => bail!("{method} {path} answered {status}: {answer}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("{method} {path} never succeeded")
     }
 
     /// Asks for a deletion.

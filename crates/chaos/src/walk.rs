@@ -6,11 +6,12 @@ use jeroboam_simcloud::SimCloud;
 use serde_json::{Value, json};
 
 use crate::tally::Tally;
-use crate::tenant::Tenant;
+use crate::tenant::{Asked, Tenant};
 
 /// `create_timeout` of every cluster, and what a deadline may be overrun by: a restart, a poll, a full machine.
 const CREATE_MINS: u64 = 1;
 const DELETE_MINS: u64 = 2;
+const UPDATE_MINS: u64 = 2;
 const SLACK: Duration = Duration::from_secs(30);
 
 /// A deletion that failed is asked for again, this many times.
@@ -46,6 +47,17 @@ pub async fn walk(
             Some("CREATE_COMPLETE") => {
                 tally.complete();
                 check_servers(cloud, &name, masters + workers, tally);
+                Changes {
+                    tenant,
+                    cloud,
+                    name: &name,
+                    tally,
+                    masters,
+                    workers,
+                    more: None,
+                }
+                .walk(&mut random)
+                .await?;
             }
             Some("CREATE_FAILED") => tally.failed(&shown.unwrap_or_default()["status_reason"]),
             other => tally.stuck(format!("{name} is {other:?} after its create_timeout")),
@@ -69,12 +81,115 @@ pub async fn walk(
     Ok(())
 }
 
+/// A change that failed is asked for again, this many times.
+const CHANGES: u32 = 5;
+
+/// A cluster that stands, while it is changed.
+struct Changes<'a> {
+    tenant: &'a Tenant,
+    cloud: &'a SimCloud,
+    name: &'a str,
+    tally: &'a Tally,
+    masters: u32,
+    workers: u32,
+    /// Nodes of another node group, while there is one.
+    more: Option<u32>,
+}
+
+impl Changes<'_> {
+    /// Some changes, each waited for, and perhaps one more that is not.
+    async fn walk(mut self, random: &mut fastrand::Rng) -> anyhow::Result<()> {
+        for _ in 0..random.u32(0..=3) {
+            let asked = self.next(random);
+            if !self.settle(&asked).await? {
+                return Ok(());
+            }
+        }
+        if random.f32() < 0.3 {
+            let asked = self.next(random);
+            self.tenant.change(&asked).await?;
+            tokio::time::sleep(Duration::from_millis(random.u64(0..500))).await;
+        }
+        Ok(())
+    }
+
+    /// What is asked next. What it leads to is written down already.
+    fn next(&mut self, random: &mut fastrand::Rng) -> Asked {
+        let groups = format!("clusters/{}/nodegroups", self.name);
+        match (random.u32(0..4), self.more) {
+            (0, None) => {
+                let count = random.u32(0..=2);
+                self.more = Some(count);
+                Asked::post(groups, json!({"name": "more", "node_count": count}))
+            }
+            (0, Some(_)) => {
+                self.more = None;
+                Asked::delete(format!("{groups}/more"))
+            }
+            (1, _) => Asked::patch(format!("credentials/{}", self.name)),
+            (_, Some(_)) if random.bool() => {
+                let count = random.u32(0..=2);
+                self.more = Some(count);
+                self.resize(json!({"node_count": count, "nodegroup": "more"}))
+            }
+            _ => {
+                self.workers = random.u32(0..=4);
+                self.resize(json!({"node_count": self.workers}))
+            }
+        }
+    }
+
+    fn resize(&self, body: Value) -> Asked {
+        Asked::post(format!("clusters/{}/actions/resize", self.name), body)
+    }
+
+    /// Asks and waits, and asks again if it failed. False when it never came about.
+    async fn settle(&self, asked: &Asked) -> anyhow::Result<bool> {
+        // A group that could not be built is there all the same: asked for its size, it is gone on with.
+        let again = match self.more {
+            Some(count) if asked.is_creation() => {
+                Some(self.resize(json!({"node_count": count, "nodegroup": "more"})))
+            }
+            _ => None,
+        };
+        for turn in 0..CHANGES {
+            let asked = again.as_ref().filter(|_| turn > 0).unwrap_or(asked);
+            self.tenant.change(asked).await?;
+            let shown = wait(
+                self.tenant,
+                self.name,
+                Duration::from_secs(UPDATE_MINS * 60) + SLACK,
+            )
+            .await?;
+            let shown = shown.unwrap_or_default();
+            match shown["status"].as_str() {
+                Some("UPDATE_COMPLETE" | "CREATE_COMPLETE") => {
+                    self.tally.changed();
+                    let expected = self.masters + self.workers + self.more.unwrap_or(0);
+                    check_servers(self.cloud, self.name, expected, self.tally);
+                    return Ok(true);
+                }
+                Some("UPDATE_FAILED") => self.tally.change_failed(&shown["status_reason"]),
+                other => {
+                    self.tally
+                        .stuck(format!("{} is {other:?} after a change", self.name));
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// The cluster once it is no longer in progress; `None` if it still is at the end.
 async fn wait(tenant: &Tenant, name: &str, patience: Duration) -> anyhow::Result<Option<Value>> {
     let begun = Instant::now();
     while begun.elapsed() < patience {
         let shown = tenant.show(name).await?.unwrap_or_default();
-        if shown["status"] != "CREATE_IN_PROGRESS" {
+        if !shown["status"]
+            .as_str()
+            .is_some_and(|status| status.ends_with("_IN_PROGRESS"))
+        {
             return Ok(Some(shown));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

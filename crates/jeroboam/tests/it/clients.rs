@@ -182,6 +182,148 @@ fn openssl(arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_openstack_client_changes_a_cluster() {
+    let rig = Rig::start().await;
+    let template = [
+        "coe",
+        "cluster",
+        "template",
+        "create",
+        "swarm",
+        "--coe",
+        "swarm-mode",
+    ];
+    let cloud = [
+        "--image",
+        "debian-12-docker",
+        "--external-network",
+        "public",
+        "--flavor",
+        "m1.small",
+    ];
+    rig.demo(&[&template[..], &cloud[..]].concat()).await;
+    rig.demo(&[
+        "coe",
+        "cluster",
+        "create",
+        "first",
+        "--cluster-template",
+        "swarm",
+        "--node-count",
+        "1",
+    ])
+    .await;
+    rig.wait_status("first", "CREATE_COMPLETE").await;
+
+    rig.demo(&["coe", "cluster", "resize", "first", "3"]).await;
+    rig.wait_status("first", "UPDATE_COMPLETE").await;
+    assert_eq!(rig.cloud.usage().count("servers"), 4);
+    let server = rig
+        .cloud
+        .usage()
+        .items
+        .into_iter()
+        .find(|item| item.name.ends_with("-worker-1"))
+        .unwrap();
+    rig.demo(&[
+        "coe",
+        "cluster",
+        "resize",
+        "first",
+        "2",
+        "--nodes-to-remove",
+        &server.id,
+    ])
+    .await;
+    rig.wait_status("first", "UPDATE_COMPLETE").await;
+    let names: Vec<String> = rig
+        .cloud
+        .usage()
+        .items
+        .into_iter()
+        .map(|item| item.name)
+        .collect();
+    assert!(names.iter().any(|name| name.ends_with("-worker-2")), "{names:?}");
+    assert!(!names.iter().any(|name| name.ends_with("-worker-1")), "{names:?}");
+    rig.demo(&["coe", "cluster", "update", "first", "--node-count", "1"])
+        .await;
+    let shown = rig.wait_status("first", "UPDATE_COMPLETE").await;
+    assert_eq!(shown["node_count"], 1);
+
+    let create = [
+        "coe",
+        "nodegroup",
+        "create",
+        "first",
+        "more",
+        "--node-count",
+        "1",
+        "--labels",
+        "a=b",
+    ];
+    rig.demo(&[&create[..], &["--merge-labels", "--max-nodes", "3"]].concat())
+        .await;
+    rig.wait_status("first", "UPDATE_COMPLETE").await;
+    rig.demo(&["coe", "nodegroup", "update", "first", "more", "--min-nodes", "1"])
+        .await;
+    rig.wait_status("first", "UPDATE_COMPLETE").await;
+    let group = rig
+        .demo_json(&["coe", "nodegroup", "show", "first", "more"])
+        .await;
+    assert_eq!(
+        (&group["status"], &group["min_node_count"]),
+        (&"UPDATE_COMPLETE".into(), &1.into())
+    );
+    rig.demo(&["coe", "cluster", "resize", "first", "2", "--nodegroup", "more"])
+        .await;
+    rig.wait_status("first", "UPDATE_COMPLETE").await;
+    rig.demo(&["coe", "nodegroup", "delete", "first", "more"]).await;
+    rig.wait_status("first", "UPDATE_COMPLETE").await;
+    let groups = rig.demo_json(&["coe", "nodegroup", "list", "first"]).await;
+    assert_eq!(groups.as_array().map(Vec::len), Some(2));
+
+    rig.demo(&["coe", "credential", "rotate", "first"]).await;
+    for (refused, part) in [
+        (&["coe", "ca", "rotate", "first"][..], "cannot rotate"),
+        (
+            &["coe", "cluster", "upgrade", "first", "swarm"][..],
+            "cannot upgrade",
+        ),
+        (
+            &["coe", "nodegroup", "delete", "first", "default-worker"][..],
+            "default",
+        ),
+        (
+            &[
+                "coe",
+                "cluster",
+                "resize",
+                "first",
+                "1",
+                "--nodes-to-remove",
+                "nobody",
+            ][..],
+            "nobody",
+        ),
+    ] {
+        let output = rig.openstack("demo", "demo", refused).await;
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(text.contains(part), "{refused:?}: {text}");
+    }
+    rig.demo(&["coe", "cluster", "delete", "first"]).await;
+    for _ in 0..100 {
+        if rig.demo_json(&["coe", "cluster", "list"]).await == serde_json::json!([]) {
+            break;
+        }
+    }
+    assert!(
+        rig.cloud.usage().is_empty(),
+        "left behind: {:?}",
+        rig.cloud.usage().items
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_client_is_told_what_is_wrong() {
     let rig = Rig::start().await;
     let missing = rig
