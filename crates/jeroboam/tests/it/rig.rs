@@ -79,11 +79,7 @@ impl Rig {
         let port = free_port();
         cloud.set_container_infra(&format!("{scheme}://127.0.0.1:{port}/v1"));
         let text = configuration(&directory.path().join("state"), port, &cloud.auth_url());
-        std::fs::write(
-            directory.path().join("jeroboam.conf"),
-            text + LABORATORY + more,
-        )
-        .unwrap();
+        std::fs::write(directory.path().join("jeroboam.conf"), text + LABORATORY + more).unwrap();
         Self {
             cloud,
             directory,

@@ -18,15 +18,6 @@ def check(what, seen, wanted):
         sys.exit(f"{what}: {seen!r} instead of {wanted!r}")
 
 
-def refused(what, call, status):
-    """The call fails with a status."""
-    try:
-        call()
-    except openstack.exceptions.HttpException as error:
-        return check(what, error.status_code, status)
-    sys.exit(f"{what} is not refused")
-
-
 def wait(what, seen, wanted):
     """Waits, within half a minute, until a call gives a value."""
     for _ in range(300):
@@ -91,7 +82,14 @@ def proxy(infra):
         signed = infra.create_cluster_certificate(cluster_uuid=cluster.id, csr=file.read())
     verify(authority.pem, signed.pem)
 
-    refused("update", lambda: infra.update_cluster(shown, node_count=3), 501)
+    try:
+        infra.update_cluster(shown, node_count=3)
+    except openstack.exceptions.BadRequestException as error:
+        # The SDK of 2025.1 wants to set the id as well, which Magnum refuses too.
+        check("refused", '"path": "/id"' in str(error.response.request.body), True)
+        openstack.connect().update_coe_cluster(cluster.id, node_count=3)
+    wait("the growth", lambda: infra.get_cluster(cluster.id).status, "UPDATE_COMPLETE")
+    check("count", infra.get_cluster(cluster.id).node_count, 3)
     return cluster, made
 
 
@@ -100,7 +98,12 @@ def resize(cluster):
     newer = openstack.connect(container_infrastructure_management_default_microversion="1.10")
     infra = getattr(newer, INFRA)
     shown = infra.get_cluster(cluster.id)
-    refused("resize", lambda: shown.resize(infra, node_count=1), 501)
+    try:
+        shown.resize(infra, node_count=1)
+    except TypeError:
+        pass  # The SDK 4.22 asks the response itself for the UUID that stands in its body.
+    wait("the shrinkage", lambda: infra.get_cluster(cluster.id).status, "UPDATE_COMPLETE")
+    check("count", infra.get_cluster(cluster.id).node_count, 1)
 
 
 def layer(cloud):
@@ -122,7 +125,8 @@ def layer(cloud):
     with open(CSR) as file:
         signed = cloud.sign_coe_cluster_certificate(cluster.id, file.read())
     verify(authority.pem, signed.pem)
-    refused("update", lambda: cloud.update_coe_cluster("layer", node_count=2), 501)
+    cloud.update_coe_cluster("layer", node_count=2)
+    wait("the growth", lambda: cloud.get_coe_cluster("layer").status, "UPDATE_COMPLETE")
     check("delete", cloud.delete_coe_cluster("layer"), True)
     wait("the deletion", lambda: cloud.get_coe_cluster("layer"), None)
     check("delete nothing", cloud.delete_coe_cluster("layer"), False)
