@@ -72,6 +72,7 @@ async fn each_caller_gets_what_the_policy_says_on_each_route() {
     let rename = json!([{"op": "replace", "path": "/name", "value": "used"}]);
 
     let open = [200; 12];
+    let all_tokens = [401, 401, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200];
     let lists = [401, 401, 403, 200, 200, 200, 200, 200, 200, 403, 200, 200];
     let shows = [401, 401, 403, 404, 200, 200, 200, 200, 200, 403, 200, 200];
     // A lookup that is narrower than the policy comes first: a template that is public needs no role.
@@ -188,6 +189,8 @@ async fn each_caller_gets_what_the_policy_says_on_each_route() {
         ("GET", "/v1/drivers/{driver}", None, every_token),
         ("GET", "/v1/mservices", None, wide_only),
         ("GET", "/v1/stats", None, lists),
+        ("GET", "/v1/drivers", None, all_tokens),
+        ("GET", "/v1/drivers/{driver}", None, all_tokens),
         ("GET", "/v1/quotas", None, wide_only),
         ("GET", "/v1/quotas/{project}/{resource}", None, wide_only),
         // A project and a quota that are not there.

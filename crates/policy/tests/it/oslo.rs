@@ -14,7 +14,7 @@ use crate::cases::{Case, Default, generate};
 
 #[test]
 fn ten_thousand_checks_are_answered_as_oslo_policy_answers_them() {
-    let cases = generate(20_261_122, 2000, 5);
+    let cases = generate(20_261_122, 1000, 10);
     let oracle = ask_oslo(&cases);
     let mut granted = [0, 0, 0];
     let mut differences = Vec::new();
