@@ -25,8 +25,9 @@ struct Running {
     child: Child,
 }
 
-/// Runs the targets, all or those named, for `seconds` each.
-pub fn all(seconds: u32, only: &[String]) -> Result<()> {
+/// Runs the targets, all or those named, for `seconds` each. The same `seed` tries the same inputs; 0 is another one
+/// each time.
+pub fn all(seconds: u32, seed: u32, only: &[String]) -> Result<()> {
     setup::packages([("c++", "g++")].iter())?;
     build()?;
     let known = targets()?;
@@ -43,7 +44,7 @@ pub fn all(seconds: u32, only: &[String]) -> Result<()> {
         while running.len() < PARALLEL
             && let Some(name) = waiting.pop_front()
         {
-            running.push(start(name, seconds)?);
+            running.push(start(name, seconds, seed)?);
         }
         sleep(Duration::from_millis(200));
         for index in (0..running.len()).rev() {
@@ -92,13 +93,14 @@ fn targets() -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn start(name: String, seconds: u32) -> Result<Running> {
+fn start(name: String, seconds: u32, seed: u32) -> Result<Running> {
     let place = Path::new(WORK).join(&name);
     let corpus = place.join("corpus");
     fs::create_dir_all(&corpus)?;
     let log = place.join("log");
     let child = Command::new("target/debug/jeroboam-fuzz")
         .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-seed={seed}"))
         .args([
             "-max_len=4096",
             "-timeout=10",

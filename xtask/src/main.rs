@@ -15,8 +15,10 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
-/// Seconds for each fuzz target within the tests: all of them together, with the build, take a few minutes.
-const FUZZ_SECONDS: u32 = 30;
+/// Seconds for each fuzz target within the tests: all of them together, with the build, take some six minutes.
+const FUZZ_SECONDS: u32 = 60;
+/// The tests try the same inputs each time, so that a failure is the change's and can be seen again.
+const FUZZ_SEED: u32 = 1;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Checks, tests and demonstrations of Jeroboam")]
@@ -63,6 +65,9 @@ enum Task {
         /// Seconds for each target; two run at a time
         #[arg(long, default_value_t = 60)]
         seconds: u32,
+        /// Seed of what is tried; 0 for another one each time
+        #[arg(long, default_value_t = 0)]
+        seed: u32,
         /// Only these targets
         targets: Vec<String>,
     },
@@ -134,7 +139,11 @@ fn run_task(task: Task) -> Result<()> {
             arguments,
         } => e2e::kubernetes(&arguments),
         Task::Bench { bench } => bench::measure(&bench),
-        Task::Fuzz { seconds, targets } => fuzz::all(seconds, &targets),
+        Task::Fuzz {
+            seconds,
+            seed,
+            targets,
+        } => fuzz::all(seconds, seed, &targets),
         Task::Chaos {
             runs,
             seed,
@@ -184,7 +193,7 @@ fn test(no_machines: bool) -> Result<()> {
     let servers = [(databases::VARIABLE, databases.urls.as_str())];
     run_with("cargo", &[runner, &all, choice].concat(), &servers)?;
     drop(databases);
-    fuzz::all(FUZZ_SECONDS, &[])?;
+    fuzz::all(FUZZ_SECONDS, FUZZ_SEED, &[])?;
     chaos(false, 60, 1, &[])
 }
 

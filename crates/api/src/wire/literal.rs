@@ -89,25 +89,38 @@ impl Reader<'_> {
     }
 }
 
+/// What stands behind a backslash: everything that JSON or `repr()` of Python writes.
 fn escaped(characters: &mut impl Iterator<Item = (usize, char)>) -> Option<char> {
     let (_, character) = characters.next()?;
-    let mut code = |digits: usize| -> Option<char> {
-        let mut value = 0;
-        for _ in 0..digits {
-            value = value * 16 + characters.next()?.1.to_digit(16)?;
-        }
-        char::from_u32(value)
-    };
     match character {
         'n' => Some('\n'),
         't' => Some('\t'),
         'r' => Some('\r'),
+        'b' => Some('\u{8}'),
+        'f' => Some('\u{c}'),
         '\\' | '\'' | '"' | '/' => Some(character),
-        'x' => code(2),
-        'u' => code(4),
-        'U' => code(8),
+        'x' => char::from_u32(code(characters, 2)?),
+        'U' => char::from_u32(code(characters, 8)?),
+        'u' => match code(characters, 4)? {
+            // JSON writes what is beyond 16 bits as two halves.
+            high @ 0xd800..0xdc00 => {
+                let begin = (characters.next()?.1, characters.next()?.1);
+                let low = code(characters, 4)?.checked_sub(0xdc00)?;
+                (begin == ('\\', 'u') && low < 0x400)
+                    .then(|| char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + low))?
+            }
+            unit => char::from_u32(unit),
+        },
         _ => None,
     }
+}
+
+fn code(characters: &mut impl Iterator<Item = (usize, char)>, digits: usize) -> Option<u32> {
+    let mut value: u32 = 0;
+    for _ in 0..digits {
+        value = value.checked_mul(16)? + characters.next()?.1.to_digit(16)?;
+    }
+    Some(value)
 }
 
 #[cfg(test)]
@@ -126,6 +139,28 @@ mod tests {
             assert_eq!(parse_map(text).map(Value::Object), Some(expected), "{text}");
         }
         assert_eq!(parse_map("{}").map(|map| map.len()), Some(0));
+    }
+
+    #[test]
+    fn every_escape_of_json_is_read() {
+        let all = "\u{0}\u{8}\u{c}\n\r\t\"\\/\u{1f}é\u{1f600}";
+        let written = json!({ "a": all });
+        assert_eq!(
+            parse_map(&written.to_string()).map(Value::Object),
+            Some(written.clone())
+        );
+        let ascii = r#"{"a": "\u0000\b\f\n\r\t\"\\\/\u001f\u00e9\ud83d\ude00"}"#;
+        assert_eq!(parse_map(ascii).map(Value::Object), Some(written));
+        for text in [
+            r"{'a': '\ud83d'}",
+            r"{'a': '\ud83dxxde00'}",
+            r"{'a': '\ud83d\u0041'}",
+            r"{'a': '\ude00'}",
+            r"{'a': '\Uffffffff'}",
+            r"{'a': '\q'}",
+        ] {
+            assert_eq!(parse_map(text), None, "{text}");
+        }
     }
 
     #[test]
