@@ -15,7 +15,7 @@ use sea_orm::{
     QueryTrait, Select,
 };
 
-pub use change::{ChangeError, ClusterChange, Standing};
+pub use change::{ChangeError, ClusterChange, Seen, Standing, Terms};
 pub use create::{CreateError, NewCluster};
 pub use summary::ClusterSummary;
 

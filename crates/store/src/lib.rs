@@ -26,8 +26,8 @@ mod url;
 
 pub use answers::{Answer, Answers};
 pub use clusters::{
-    ChangeError, ClusterChange, ClusterRow, ClusterSummary, Clusters, CreateError, NewCluster, Standing,
-    Stats,
+    ChangeError, ClusterChange, ClusterRow, ClusterSummary, Clusters, CreateError, NewCluster, Seen,
+    Standing, Stats, Terms,
 };
 pub use engine::{Backlog, Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Work};
 pub use error::{Cause, StoreError};

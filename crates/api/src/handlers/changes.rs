@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use jeroboam_store::{ClusterChange, Ident};
+use jeroboam_store::{ClusterChange, ClusterRow, Ident, Seen, Terms};
 use jeroboam_types::labels::loose_bool;
 use jeroboam_types::{Change, ClusterId};
 use serde_json::json;
@@ -27,23 +27,23 @@ pub(crate) async fn update(cx: &Context, ident: &str) -> ApiResult<Response> {
     let operations = cx.json("patch", BodyKind::Patch)?;
     let row = find_cluster(cx, Action::ClusterUpdate, ident).await?;
     cx.caller.may(Action::ClusterUpdateHealth, Target::Own).await?;
+    etag::check(cx, &clusters::state(&row))?;
     let patch = ClusterPatch::parse(&row, operations)?;
     let uuid = row.cluster.uuid;
     match (patch.node_count, patch.health) {
-        (None, None) => check_unchanged(cx, ident).await?,
+        (None, None) => {}
         (None, Some((health, reason))) => {
-            check_unchanged(cx, ident).await?;
+            let seen = etag::is_conditional(cx).then_some(&row);
             let set = cx
                 .store()
                 .clusters()
-                .set_health(uuid, health, &reason, cx.now())
+                .set_health(uuid, health, &reason, cx.now(), seen)
                 .await;
             set.map_err(|error| refused(uuid, Change::Health, error))?;
         }
         (Some(node_count), health) => {
             check_zero(cx, node_count)?;
             let standing = standing(cx, uuid, Change::NodeCount).await?;
-            check_unchanged(cx, ident).await?;
             let group = group_of(&standing, None)?;
             let group = resized(cx, &standing, group, node_count, &BTreeSet::new())?;
             let change = ClusterChange {
@@ -51,20 +51,18 @@ pub(crate) async fn update(cx: &Context, ident: &str) -> ApiResult<Response> {
                 health,
                 ..change_of(cx, &standing, Change::NodeCount)
             };
-            request(cx, &change).await?;
+            request(cx, &change, of_seen(cx, &row)).await?;
         }
     }
     Ok(accepted(uuid))
 }
 
-/// Refuses a change of what is not as `If-Match` says. Looked at after the standing that the change is worked out
-/// from, so that what comes after it does not go unnoticed either.
-async fn check_unchanged(cx: &Context, ident: &str) -> ApiResult<()> {
-    if !etag::is_conditional(cx) {
-        return Ok(());
+/// Binds a change to the cluster as it was found, if the caller asks for that.
+fn of_seen<'a>(cx: &Context, row: &'a ClusterRow) -> Terms<'a> {
+    Terms {
+        seen: etag::is_conditional(cx).then_some(Seen::Cluster(row)),
+        answer: None,
     }
-    let row = find_cluster(cx, Action::ClusterUpdate, ident).await?;
-    etag::check(cx, &clusters::state(&row))
 }
 
 /// The argument is taken since 1.3. A change that failed is never undone by itself: what is asked stays, and the same
@@ -97,6 +95,7 @@ pub(crate) async fn resize(cx: &Context, ident: &str) -> ApiResult<Response> {
     let wanted = Resize::parse(cx.json("cluster_resize_req", BodyKind::Object)?)?;
     check_zero(cx, wanted.node_count)?;
     let row = find_cluster(cx, Action::ClusterResize, ident).await?;
+    etag::check(cx, &clusters::state(&row))?;
     let standing = standing(cx, row.cluster.uuid, Change::Resize).await?;
     let group = group_of(&standing, wanted.nodegroup.as_deref())?;
     let going = nodes_named(&standing, group, &wanted.nodes_to_remove)?;
@@ -105,7 +104,7 @@ pub(crate) async fn resize(cx: &Context, ident: &str) -> ApiResult<Response> {
         groups: vec![group],
         ..change_of(cx, &standing, Change::Resize)
     };
-    request(cx, &change).await?;
+    request(cx, &change, of_seen(cx, &row)).await?;
     Ok(accepted(change.cluster))
 }
 
@@ -115,6 +114,7 @@ pub(crate) async fn upgrade(cx: &Context, ident: &str) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let wanted = Upgrade::parse(cx.json("cluster_upgrade_req", BodyKind::Object)?)?;
     let row = find_cluster(cx, Action::ClusterUpgrade, ident).await?;
+    etag::check(cx, &clusters::state(&row))?;
     let permit = cx.caller.may(Action::ClusterUpgrade, Target::Own).await?;
     let named = wanted.cluster_template.as_str();
     let template = cx
@@ -142,6 +142,7 @@ pub(crate) async fn upgrade(cx: &Context, ident: &str) -> ApiResult<Response> {
 pub(crate) async fn rotate_authorities(cx: &Context, ident: &str) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let row = find_cluster(cx, Action::CertificateRotate, ident).await?;
+    etag::check(cx, &clusters::state(&row))?;
     let standing = standing(cx, row.cluster.uuid, Change::RotateAuthorities).await?;
     if standing.ask.template.tls_disabled {
         return Err(ApiError::bad_request(
@@ -160,15 +161,16 @@ fn cannot(driver: &str, what: &str) -> ApiError {
 pub(crate) async fn rotate_credential(cx: &Context, ident: &str) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let row = find_cluster(cx, Action::CredentialRotate, ident).await?;
+    etag::check(cx, &clusters::state(&row))?;
     let standing = standing(cx, row.cluster.uuid, Change::RotateCredential).await?;
     let change = change_of(cx, &standing, Change::RotateCredential);
-    request(cx, &change).await?;
+    request(cx, &change, of_seen(cx, &row)).await?;
     Ok(accepted(change.cluster))
 }
 
 /// Writes a change and wakes the engine.
-pub(crate) async fn request(cx: &Context, change: &ClusterChange) -> ApiResult<()> {
-    let asked = cx.store().clusters().request_change(change).await;
+pub(crate) async fn request(cx: &Context, change: &ClusterChange, terms: Terms<'_>) -> ApiResult<()> {
+    let asked = cx.store().clusters().request_change_on(change, terms).await;
     asked.map_err(|error| refused(change.cluster, change.change, error))?;
     cx.site.app.wake.notify_one();
     let kind = change.change;

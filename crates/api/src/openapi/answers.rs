@@ -7,7 +7,12 @@ use serde_json::{Map, Value, json};
 use super::describe::Doc;
 
 /// Bodies with labels.
-const LABELLED: [&str; 3] = ["NewCluster", "NewClustertemplate", super::requests::PATCH];
+const LABELLED: [&str; 4] = [
+    "NewCluster",
+    "NewClustertemplate",
+    "NewNodegroup",
+    super::requests::PATCH,
+];
 
 /// The answer of an operation that was done.
 pub(super) fn success(doc: &Doc, schema: Option<&str>) -> Value {

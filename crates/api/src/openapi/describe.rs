@@ -175,13 +175,13 @@ pub(super) fn describe(operation: Operation) -> Doc {
             .notes("`node_count` and the two fields of health can be changed. 409 in a status that does not allow it."),
         O::ResizeCluster => Doc::new("clusters", "Changes the number of nodes of a node group")
             .takes("Resize")
-            .refuses(&[409])
+            .guarded()
             .answers(202, "Accepted")
             .since(7)
             .notes("Also while another resize is under way, whose place it takes."),
         O::UpgradeCluster => Doc::new("clusters", "Upgrades a cluster to another template")
             .takes("Upgrade")
-            .refuses(&[409])
+            .guarded()
             .answers(202, "Accepted")
             .since(7)
             .notes("400 before microversion 1.8, and with a driver that cannot do it: none can yet."),
@@ -197,9 +197,7 @@ pub(super) fn describe(operation: Operation) -> Doc {
         O::ShowNodegroup => Doc::shows("nodegroups", "Shows a node group", "Nodegroup")
             .refuses(&[409])
             .since(9),
-        O::CreateNodegroup => Doc::new("nodegroups", "Adds a node group")
-            .takes("NewNodegroup")
-            .refuses(&[409])
+        O::CreateNodegroup => Doc::creates("nodegroups", "Adds a node group", "NewNodegroup")
             .answers(202, "AcceptedNodegroup")
             .since(9),
         O::UpdateNodegroup => {
@@ -243,12 +241,14 @@ pub(super) fn describe(operation: Operation) -> Doc {
             .refuses(&[409])
             .notes("An unknown cluster is 400."),
         O::RotateCertificates => Doc::new("certificates", "Makes new certificate authorities of a cluster")
+            .guarded()
             .answers(202, "Accepted")
-            .refuses(&[403, 408, 409, 413])
+            .refuses(&[403, 408, 413])
             .notes("400 with a driver that cannot do it: none can yet."),
         O::RotateCredential => Doc::new("certificates", "Gives the identity of a cluster a new password")
+            .guarded()
             .answers(202, "Accepted")
-            .refuses(&[403, 408, 409, 413])
+            .refuses(&[403, 408, 413])
             .since(12)
             .notes("The status of the cluster does not change, unless it fails."),
         O::ListQuotas => Doc::reads("quotas", "Lists quotas", "QuotaList")

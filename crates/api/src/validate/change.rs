@@ -7,12 +7,13 @@ use std::time::Duration;
 use jeroboam_driver::{Driver, Spec};
 use jeroboam_plan::Entry;
 use jeroboam_plan::ledger::{node_number, nodes_seen};
-use jeroboam_store::{ChangeError, ClusterChange, Ident, Standing};
+use jeroboam_store::{ChangeError, ClusterChange, Ident, Standing, StoreError};
 use jeroboam_types::nodegroup::DEFAULT_WORKER;
 use jeroboam_types::{Change, ClusterId, ClusterTemplate, NodeGroup, Status};
 
 use crate::context::{Context, date_time};
 use crate::error::{ApiError, ApiResult};
+use crate::etag;
 use crate::handlers::of_lookup;
 
 /// What is asked of a cluster now, if its status lets it be changed so.
@@ -44,6 +45,7 @@ pub(crate) fn refused(cluster: ClusterId, change: Change, error: ChangeError) ->
             "Cluster {cluster} was changed by another request meanwhile. Try again."
         )),
         ChangeError::NameTaken(name) => name_taken(cluster, &name),
+        ChangeError::Store(StoreError::Stale) => etag::changed(),
         ChangeError::Store(error) => of_lookup(error, "Cluster", "clusters", &cluster.to_string()),
     }
 }

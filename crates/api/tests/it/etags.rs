@@ -1,8 +1,10 @@
 //! Entity tags: bodies that are spared, and changes of what is not as it was.
 
+use jeroboam_types::status::Outcome;
 use serde_json::{Value, json};
 
 use crate::rig::Rig;
+use crate::standing::Standing;
 
 /// Id of the caller's project.
 async fn project(rig: &Rig, token: &str) -> String {
@@ -144,4 +146,66 @@ async fn clusters_and_quotas_are_guarded_too() {
     rig.call_with(&admin, "DELETE", &path, None, &[("if-match", "*")])
         .await
         .expect(204);
+}
+
+#[tokio::test]
+async fn every_change_of_a_cluster_and_its_groups_is_guarded() {
+    let standing = Standing::start().await;
+    let (rig, demo) = (&standing.rig, &standing.token);
+    let (cluster, group) = ("/v1/clusters/prod", "/v1/clusters/prod/nodegroups/default-worker");
+    let patch = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
+    // What is changed, as what it is read, with what.
+    let calls = [
+        ("PATCH", cluster, cluster, patch("/node_count", json!(4))),
+        (
+            "PATCH",
+            cluster,
+            cluster,
+            patch("/health_status", json!("HEALTHY")),
+        ),
+        ("PATCH", cluster, cluster, json!([])),
+        (
+            "POST",
+            "/v1/clusters/prod/actions/resize",
+            cluster,
+            json!({"node_count": 2}),
+        ),
+        ("PATCH", "/v1/credentials/prod", cluster, Value::Null),
+        ("PATCH", group, group, patch("/max_node_count", json!(9))),
+    ];
+    for (method, path, read, body) in calls {
+        let body = (!body.is_null()).then_some(body);
+        let seen = rig.get(demo, read).await.header("etag").unwrap().to_owned();
+        for (tag, is_refused) in [("\"0-14\"", true), (seen.as_str(), false)] {
+            let headers = [("if-match", tag)];
+            let answer = rig.call_with(demo, method, path, body.clone(), &headers).await;
+            match is_refused {
+                true => assert!(answer.refusal(412).contains("If-Match")),
+                false => drop(answer.expect(202)),
+            }
+        }
+        // The engine's end of the change is one more.
+        if rig.get(demo, cluster).await.body["status"] == "UPDATE_IN_PROGRESS" {
+            standing.finish(Outcome::Complete).await;
+            let answer = rig
+                .call_with(demo, method, path, body, &[("if-match", &seen)])
+                .await;
+            answer.refusal(412);
+        }
+    }
+    let gpu = "/v1/clusters/prod/nodegroups/gpu";
+    let body = json!({"name": "gpu", "flavor_id": "m1.small"});
+    standing
+        .call("POST", "/v1/clusters/prod/nodegroups", body)
+        .await
+        .expect(202);
+    let seen = rig.get(demo, gpu).await.header("etag").unwrap().to_owned();
+    standing.finish(Outcome::Complete).await;
+    let stale = [("if-match", seen.as_str())];
+    rig.call_with(demo, "DELETE", gpu, None, &stale)
+        .await
+        .refusal(412);
+    let seen = rig.get(demo, gpu).await.header("etag").unwrap().to_owned();
+    let fresh = [("if-match", seen.as_str())];
+    rig.call_with(demo, "DELETE", gpu, None, &fresh).await.expect(204);
 }

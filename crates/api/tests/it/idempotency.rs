@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use jeroboam_types::Millis;
+use jeroboam_types::status::Outcome;
 use serde_json::{Value, json};
 
 use crate::rig::{Answer, Rig, merged, template};
+use crate::standing::Standing;
 
 async fn post(rig: &Rig, token: &str, path: &str, body: &Value, key: &str) -> Answer {
     let headers = [("idempotency-key", key)];
@@ -115,6 +117,38 @@ async fn a_key_counts_in_one_project_while_it_is_kept_and_only_for_what_was_made
     rig.store.answers().forget(Millis(i64::MAX)).await.unwrap();
     let next_day = post(&rig, &demo, "/v1/clusters", &body, "k").await.expect(202);
     assert_ne!(next_day, first);
+}
+
+#[tokio::test]
+async fn a_node_group_is_made_once_though_its_making_changes_the_status() {
+    let standing = Standing::start().await;
+    let (rig, demo) = (&standing.rig, &standing.token);
+    let path = "/v1/clusters/prod/nodegroups";
+    let body = json!({"name": "gpu", "flavor_id": "m1.small"});
+    let calls = (0..4).map(|_| post(rig, demo, path, &body, "k"));
+    let answers = futures_util::future::join_all(calls).await;
+    let first = answers[0].body.clone();
+    for answer in answers {
+        assert_eq!(answer.expect(202), first);
+    }
+    assert_eq!(first["name"], "gpu");
+    // By the cluster's other name, and when the group stands.
+    standing.finish(Outcome::Complete).await;
+    let by_uuid = format!("/v1/clusters/{}/nodegroups/", standing.uuid);
+    let again = post(rig, demo, &by_uuid, &body, "k").await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.expect(202), first);
+    let other = json!({"name": "other", "flavor_id": "m1.small"});
+    post(rig, demo, path, &other, "k").await.refusal(422);
+    post(rig, demo, path, &body, "l").await.refusal(409);
+    // The same body for another cluster is another request.
+    rig.cluster(demo, &standing.template, json!({"name": "second"}))
+        .await;
+    post(rig, demo, "/v1/clusters/second/nodegroups", &body, "k")
+        .await
+        .refusal(422);
+    let groups = rig.get(demo, path).await.expect(200);
+    assert_eq!(groups["nodegroups"].as_array().unwrap().len(), 3);
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ mod rig;
 mod routing;
 mod services;
 mod serving;
+mod standing;
 mod templates;
 mod typing;
 mod visibility;

@@ -14,9 +14,9 @@ use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 use thiserror::Error;
 
-use super::{Clusters, load_groups, load_ledger};
+use super::{ClusterRow, Clusters, load_groups, load_ledger, refuse_changed};
 use crate::row::{cluster, fitting, json, ledger, moment_of, nodegroup, parsed, template, work};
-use crate::{GoalKind, StoreError};
+use crate::{Answer, GoalKind, StoreError, answers};
 
 /// What is asked of a cluster now, to work out a change from.
 #[derive(Clone, Debug)]
@@ -54,6 +54,24 @@ pub struct ClusterChange {
     pub deadline: Millis,
     /// `req-...` of the request.
     pub request_id: String,
+}
+
+/// What else a change is bound to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// It is made only while this is as the caller has seen it, else [`StoreError::Stale`].
+    pub seen: Option<Seen<'a>>,
+    /// Answer that is kept with it.
+    pub answer: Option<&'a Answer>,
+}
+
+/// What a caller has seen before a change.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// The cluster, its groups and the labels of its template.
+    Cluster(&'a ClusterRow),
+    /// One of its groups.
+    Group(&'a NodeGroup),
 }
 
 /// Why a change was not accepted.
@@ -115,22 +133,42 @@ impl Clusters<'_> {
 
     /// Writes a change and the engine's order to make it. What failed before is tried again with it.
     pub async fn request_change(&self, change: &ClusterChange) -> Result<(), ChangeError> {
+        self.request_change_on(change, Terms::default()).await
+    }
+
+    /// The same on terms, which are looked at in the transaction that writes.
+    pub async fn request_change_on(
+        &self,
+        change: &ClusterChange,
+        terms: Terms<'_>,
+    ) -> Result<(), ChangeError> {
         let tx = self.0.begin().await?;
-        let result = request(&tx, change).await;
+        let result = async {
+            if let Some(answer) = terms.answer {
+                answers::keep(&tx, answer).await?;
+            }
+            request(&tx, change, terms.seen).await
+        }
+        .await;
         tx.finish(result).await
     }
 
-    /// Writes what somebody else says of a cluster's health. Nothing is asked of the engine.
+    /// Writes what somebody else says of a cluster's health, if the cluster is what was `seen` of it, else
+    /// [`StoreError::Stale`]. Nothing is asked of the engine.
     pub async fn set_health(
         &self,
         cluster: ClusterId,
         health: Option<HealthStatus>,
         reason: &BTreeMap<String, String>,
         now: Millis,
+        seen: Option<&ClusterRow>,
     ) -> Result<(), ChangeError> {
         let tx = self.0.begin().await?;
         let result = async {
             lock(&tx, cluster).await?;
+            if let Some(seen) = seen {
+                refuse_changed(&*tx, seen).await?;
+            }
             check_status(&tx, cluster, Change::Health).await?;
             let change = cluster::ActiveModel {
                 updated_at: ActiveValue::Set(moment_of(now)),
@@ -201,8 +239,17 @@ async fn write_cluster(
     Ok(())
 }
 
-async fn request(tx: &DatabaseTransaction, change: &ClusterChange) -> Result<(), ChangeError> {
+async fn request(
+    tx: &DatabaseTransaction,
+    change: &ClusterChange,
+    seen: Option<Seen<'_>>,
+) -> Result<(), ChangeError> {
     let row = lock(tx, change.cluster).await?;
+    match seen {
+        None => {}
+        Some(Seen::Cluster(seen)) => refuse_changed(tx, seen).await?,
+        Some(Seen::Group(seen)) => refuse_changed_group(tx, seen).await?,
+    }
     let status = check_status(tx, change.cluster, change.change).await?;
     if row.generation != change.generation {
         return Err(ChangeError::Overtaken);
@@ -269,6 +316,16 @@ async fn request(tx: &DatabaseTransaction, change: &ClusterChange) -> Result<(),
             .await?;
     }
     try_again(tx, change, row.generation == row.settled_generation).await
+}
+
+/// Refuses when a node group is not what the caller has seen any more.
+async fn refuse_changed_group(tx: &DatabaseTransaction, seen: &NodeGroup) -> Result<(), StoreError> {
+    let query = nodegroup::Entity::find().filter(nodegroup::Column::Uuid.eq(seen.uuid.to_string()));
+    let present = query.one(tx).await?.ok_or(StoreError::NotFound)?;
+    match NodeGroup::try_from(present)? == *seen {
+        true => Ok(()),
+        false => Err(StoreError::Stale),
+    }
 }
 
 /// Lets everything that failed be cleared away and made anew, and gives what an operation that ended was still

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use super::fixture::{NOW, claim, entry, group, later, on_each, stored_cluster};
 use crate::{
-    ChangeError, Claim, ClusterChange, ClusterRow, GoalKind, Ident, LedgerChange, Scope, Settlement,
-    Standing, Store, StoreError,
+    Answer, ChangeError, Claim, ClusterChange, ClusterRow, GoalKind, Ident, LedgerChange, Scope, Seen,
+    Settlement, Standing, Store, StoreError, Terms,
 };
 
 async fn show(store: &Store, cluster: ClusterId) -> ClusterRow {
@@ -157,7 +157,7 @@ async fn a_status_that_forbids_a_change_is_named_and_nothing_is_written() {
         let health = Some(HealthStatus::Healthy);
         let refused = store
             .clusters()
-            .set_health(cluster, health, &BTreeMap::new(), NOW)
+            .set_health(cluster, health, &BTreeMap::new(), NOW, None)
             .await;
         assert!(matches!(
             refused,
@@ -343,7 +343,7 @@ async fn health_is_written_alone_and_with_a_change() {
         let sick = Some(HealthStatus::Unhealthy);
         store
             .clusters()
-            .set_health(cluster, sick, &reason, NOW)
+            .set_health(cluster, sick, &reason, NOW, None)
             .await
             .unwrap();
         let row = show(&store, cluster).await;
@@ -381,6 +381,99 @@ async fn groups_of_an_older_version_have_the_lowest_numbers() {
             (row.groups[0].nodes.as_slice(), row.groups[1].nodes.as_slice()),
             (&[0][..], &[0, 1][..])
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_of_what_was_not_seen_so_writes_nothing() {
+    on_each(async |store| {
+        let cluster = standing_cluster(&store).await;
+        let clusters = store.clusters();
+        let before = show(&store, cluster).await;
+        let (health, reason) = (Some(HealthStatus::Healthy), BTreeMap::new());
+        let set = async |seen: &ClusterRow| {
+            clusters
+                .set_health(cluster, health, &reason, NOW, Some(seen))
+                .await
+        };
+        set(&before).await.unwrap();
+        let now = show(&store, cluster).await;
+        // The health is no wish: only what was seen tells.
+        let standing = clusters.standing(cluster).await.unwrap();
+        let asked = ClusterChange {
+            groups: vec![NodeGroup {
+                status: Status::UpdateInProgress,
+                ..standing.groups[1].clone()
+            }],
+            ..change(&standing, Change::Resize)
+        };
+        let on = async |seen: Seen<'_>| {
+            let terms = Terms {
+                seen: Some(seen),
+                answer: None,
+            };
+            clusters.request_change_on(&asked, terms).await
+        };
+        let stale = |result| matches!(result, Err(ChangeError::Store(StoreError::Stale)));
+        let other = NodeGroup {
+            node_count: 9,
+            ..before.groups[1].clone()
+        };
+        assert!(stale(set(&before).await));
+        assert!(stale(on(Seen::Cluster(&before)).await));
+        assert!(stale(on(Seen::Group(&other)).await));
+        assert_eq!(show(&store, cluster).await, now);
+        assert_eq!(
+            clusters.standing(cluster).await.unwrap().generation,
+            standing.generation
+        );
+        on(Seen::Group(&now.groups[1])).await.unwrap();
+        assert_eq!(
+            show(&store, cluster).await.cluster.status,
+            Status::UpdateInProgress
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_change_and_its_answer_are_kept_together_or_not_at_all() {
+    on_each(async |store| {
+        let cluster = standing_cluster(&store).await;
+        let standing = store.clusters().standing(cluster).await.unwrap();
+        let answer = Answer {
+            digest: "d".repeat(64),
+            request: "r".repeat(64),
+            created: NOW,
+            forget: Millis(0),
+            status: 202,
+            location: None,
+            body: "{}".to_owned(),
+        };
+        let terms = Terms {
+            seen: None,
+            answer: Some(&answer),
+        };
+        let kept = async || store.answers().find(&answer.digest, Millis(0)).await.unwrap();
+        let late = ClusterChange {
+            generation: standing.generation - 1,
+            ..change(&standing, Change::Resize)
+        };
+        let refused = store.clusters().request_change_on(&late, terms).await;
+        assert!(matches!(refused, Err(ChangeError::Overtaken)));
+        assert_eq!(kept().await, None);
+        let asked = change(&standing, Change::Resize);
+        store.clusters().request_change_on(&asked, terms).await.unwrap();
+        assert_eq!(kept().await.unwrap().body, "{}");
+        let next = store.clusters().standing(cluster).await.unwrap();
+        let again = store
+            .clusters()
+            .request_change_on(&change(&next, Change::Resize), terms)
+            .await;
+        assert!(matches!(again, Err(ChangeError::Store(StoreError::Conflict(_)))));
+        let after = store.clusters().standing(cluster).await.unwrap();
+        assert_eq!(after.generation, next.generation);
     })
     .await;
 }
