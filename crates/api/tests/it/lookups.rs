@@ -1,11 +1,16 @@
 //! What requests cost other services: each thing that is named is looked up once, and nothing else is asked.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jeroboam_cloud::{compute, network};
-use serde_json::json;
+use jeroboam_simcloud::Service;
+use jeroboam_simcloud::faults::{Effect, Match, Rule};
+use jeroboam_types::status::Outcome;
+use serde_json::{Value, json};
 
 use crate::rig::{Rig, merged, template};
+use crate::standing::Standing;
 
 const PUBLIC_KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJXoHPcqjAR1RDVTDGTGqWkFBOvuJ3sxRn7GEgcfnhCx somebody";
@@ -56,6 +61,94 @@ async fn a_creation_looks_everything_up_once() {
         "GET compute /v2.1/os-keypairs/{name}",
     ]));
     assert_eq!(calls(&rig), expected);
+}
+
+#[tokio::test]
+async fn a_new_node_group_looks_up_once_what_it_names_itself() {
+    let standing = Standing::start().await;
+    let (rig, path) = (&standing.rig, "/v1/clusters/prod/nodegroups");
+    calls(rig);
+    let body = json!({"name": "gpu", "flavor_id": "m1.medium", "image_id": "debian-12-docker"});
+    standing.call("POST", path, body).await.expect(202);
+    let expected = each_once(["GET image /v2/images", "GET compute /v2.1/flavors/detail"]);
+    assert_eq!(calls(rig), expected);
+    standing.finish(Outcome::Complete).await;
+    // The template's image was looked up with the cluster.
+    standing
+        .call("POST", path, json!({"name": "more"}))
+        .await
+        .expect(202);
+    assert_eq!(calls(rig), each_once(["GET compute /v2.1/flavors/detail"]));
+}
+
+#[tokio::test]
+async fn changes_that_name_nothing_new_ask_nobody() {
+    let standing = Standing::start().await;
+    let replace = |path: &str, value: Value| json!([{"op": "replace", "path": path, "value": value}]);
+    let group = "/v1/clusters/prod/nodegroups/default-worker";
+    let (cluster, resize) = ("/v1/clusters/prod", "/v1/clusters/prod/actions/resize");
+    calls(&standing.rig);
+    for (method, path, body) in [
+        ("PATCH", cluster, replace("/health_status", json!("HEALTHY"))),
+        ("PATCH", cluster, replace("/node_count", json!(4))),
+        ("POST", resize, json!({"node_count": 2})),
+        ("PATCH", group, replace("/max_node_count", json!(9))),
+        ("PATCH", "/v1/credentials/prod", Value::Null),
+    ] {
+        standing.call(method, path, body).await.expect(202);
+        if standing.cluster().await["status"] == "UPDATE_IN_PROGRESS" {
+            standing.finish(Outcome::Complete).await;
+        }
+    }
+    assert_eq!(calls(&standing.rig), BTreeMap::new());
+}
+
+/// Lets no call of other services end, and waits until as many are under way at once as are asked for.
+async fn all_at_once(standing: &Standing, path: &str, body: Value, expected: u64) {
+    let rig = &standing.rig;
+    let hold = [Service::Image, Service::Compute, Service::Network].map(|service| {
+        let matches = Match {
+            service: Some(service),
+            ..Match::default()
+        };
+        Rule::new(matches, Effect::Timeout { ms: 60_000 })
+    });
+    for rule in hold {
+        rig.cloud.faults().add(rule);
+    }
+    let under_way = async {
+        let hits = || {
+            rig.cloud
+                .faults()
+                .list()
+                .iter()
+                .map(|(.., hits)| *hits)
+                .sum::<u64>()
+        };
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        while hits() != expected {
+            ticks.tick().await;
+        }
+    };
+    let call = standing.call("POST", path, body);
+    let patience = Duration::from_secs(4);
+    tokio::select! {
+        answer = call => panic!("answered without its look-ups: {}", answer.text),
+        waited = tokio::time::timeout(patience, under_way) => assert!(waited.is_ok(), "not all at once"),
+    }
+    rig.cloud.faults().clear();
+}
+
+#[tokio::test]
+async fn all_look_ups_of_a_creation_are_under_way_at_once() {
+    let standing = Standing::start().await;
+    let more = json!({
+        "name": "second", "cluster_template_id": standing.template, "keypair": "key",
+        "fixed_network": "net", "fixed_subnet": "own",
+    });
+    all_at_once(&standing, "/v1/clusters", more, 6).await;
+    let body = json!({"name": "gpu", "flavor_id": "m1.medium", "image_id": "debian-12-docker"});
+    all_at_once(&standing, "/v1/clusters/prod/nodegroups", body, 2).await;
 }
 
 #[tokio::test]
