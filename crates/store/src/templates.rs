@@ -207,7 +207,11 @@ async fn refuse_referenced(tx: &impl ConnectionTrait, id: TemplateId) -> Result<
     }
 }
 
-async fn refuse_changed(tx: &impl ConnectionTrait, seen: &ClusterTemplate) -> Result<(), StoreError> {
+/// [`StoreError::Stale`] when a template is not what was seen of it any more.
+pub(crate) async fn refuse_changed(
+    tx: &impl ConnectionTrait,
+    seen: &ClusterTemplate,
+) -> Result<(), StoreError> {
     let query = template::Entity::find().filter(template::Column::Uuid.eq(seen.uuid.to_string()));
     let present = query.one(tx).await?.ok_or(StoreError::NotFound)?;
     match ClusterTemplate::try_from(present)? == *seen {

@@ -93,19 +93,25 @@ pub(crate) async fn create(cx: &Context) -> ApiResult<Response> {
     }
     let template = template_to_use(cx, &permit, &wanted.cluster_template_id).await?;
     let named = wanted.cluster_template_id.clone();
+    let seen = template.clone();
     // Boxed: six look-ups at once are too large for the stack of every request.
     let (new, unknown) = Box::pin(validate::cluster::accept(cx, wanted, template)).await?;
     let limit = u64::from(cx.config().quotas.max_clusters_per_project);
     let answer = json!({"uuid": new.cluster.uuid});
     let kept = once.answer(StatusCode::ACCEPTED, None, &answer);
     let clusters = cx.store().clusters();
-    let created = clusters.create_once(&new, Some(limit), kept.as_ref()).await;
+    let created = clusters
+        .create_once(&new, Some(limit), Some(&seen), kept.as_ref())
+        .await;
     if let Err(error) = created {
         let error = match error {
             CreateError::QuotaExceeded { limit } => {
                 ApiError::forbidden(format!("The project has used up its quota of {limit} clusters."))
             }
             CreateError::TemplateGone => no_template(cx.version, &named),
+            CreateError::TemplateChanged => ApiError::conflict(format!(
+                "ClusterTemplate {named} was changed by another request meanwhile. Try again."
+            )),
             CreateError::Store(error) => error.into(),
         };
         return once.instead_of(cx, error).await;

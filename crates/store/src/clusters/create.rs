@@ -2,7 +2,7 @@
 
 use jeroboam_driver::ask::Resolved;
 use jeroboam_types::status::Operation;
-use jeroboam_types::{Cluster, Millis, NodeGroup, ProjectId};
+use jeroboam_types::{Cluster, ClusterTemplate, Millis, NodeGroup, ProjectId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
@@ -43,6 +43,9 @@ pub enum CreateError {
     /// The template was removed meanwhile.
     #[error("the cluster template is gone")]
     TemplateGone,
+    /// The template is not what the cluster was worked out from any more.
+    #[error("the cluster template was changed meanwhile")]
+    TemplateChanged,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -59,14 +62,16 @@ impl Clusters<'_> {
     /// the most clusters of a project whose row of `quotas` says nothing else; `None` is no limit. Exact however
     /// many do so at once.
     pub async fn create(&self, new: &NewCluster, limit: Option<u64>) -> Result<(), CreateError> {
-        self.create_once(new, limit, None).await
+        self.create_once(new, limit, None, None).await
     }
 
-    /// The same, together with the answer that is kept for it.
+    /// The same, if the template still is what the cluster was worked out from, and together with the answer that is
+    /// kept for it.
     pub async fn create_once(
         &self,
         new: &NewCluster,
         limit: Option<u64>,
+        template: Option<&ClusterTemplate>,
         answer: Option<&Answer>,
     ) -> Result<(), CreateError> {
         self.ensure_guard(&new.cluster.project_id).await?;
@@ -75,7 +80,7 @@ impl Clusters<'_> {
             if let Some(answer) = answer {
                 answers::keep(&tx, answer).await?;
             }
-            create(&tx, new, limit).await
+            create(&tx, new, limit, template).await
         }
         .await;
         tx.finish(result).await
@@ -104,7 +109,12 @@ impl Clusters<'_> {
     }
 }
 
-async fn create(tx: &DatabaseTransaction, new: &NewCluster, limit: Option<u64>) -> Result<(), CreateError> {
+async fn create(
+    tx: &DatabaseTransaction,
+    new: &NewCluster,
+    limit: Option<u64>,
+    template: Option<&ClusterTemplate>,
+) -> Result<(), CreateError> {
     let cluster = &new.cluster;
     project::Entity::update_many()
         .col_expr(
@@ -125,6 +135,13 @@ async fn create(tx: &DatabaseTransaction, new: &NewCluster, limit: Option<u64>) 
     }
     if !templates::lock(tx, cluster.cluster_template_id).await? {
         return Err(CreateError::TemplateGone);
+    }
+    if let Some(template) = template {
+        let unchanged = templates::refuse_changed(tx, template).await;
+        unchanged.map_err(|error| match error {
+            StoreError::Stale => CreateError::TemplateChanged,
+            other => other.into(),
+        })?;
     }
     cluster::Entity::insert(cluster::new(cluster)?)
         .exec_without_returning(tx)

@@ -27,7 +27,12 @@ async fn of_creates_with_one_key_a_single_one_makes_an_object() {
         for index in 0..8 {
             let (store, answer) = (store.clone(), answer.clone());
             let new = new_cluster("p1", &format!("c{index}"), template.uuid);
-            creates.spawn(async move { store.clusters().create_once(&new, Some(1), Some(&answer)).await });
+            creates.spawn(async move {
+                store
+                    .clusters()
+                    .create_once(&new, Some(1), None, Some(&answer))
+                    .await
+            });
         }
         let mut made = 0;
         while let Some(created) = creates.join_next().await {
@@ -52,7 +57,7 @@ async fn a_refused_create_keeps_no_answer_and_an_old_answer_does_not_count() {
         let template = template("p1", "t");
         let first = answer(NOW);
         let new = new_cluster("p1", "c", template.uuid);
-        let refused = store.clusters().create_once(&new, None, Some(&first)).await;
+        let refused = store.clusters().create_once(&new, None, None, Some(&first)).await;
         assert!(matches!(refused, Err(CreateError::TemplateGone)));
         let answers = store.answers();
         assert_eq!(answers.find(&first.digest, Millis(0)).await.unwrap(), None);

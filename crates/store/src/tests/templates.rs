@@ -188,6 +188,31 @@ async fn a_template_stays_while_a_cluster_is_made_from_it() {
     .await;
 }
 
+#[tokio::test]
+async fn a_cluster_is_not_made_from_a_template_that_was_changed_since_it_was_read() {
+    on_each(async |store| {
+        let seen = template("p1", "t");
+        store.templates().insert(&seen).await.unwrap();
+        let now = ClusterTemplate {
+            image_id: "other".to_owned(),
+            ..seen.clone()
+        };
+        store
+            .templates()
+            .update(&seen, &now, InUse::Refuse)
+            .await
+            .unwrap();
+        let create = async |from: &ClusterTemplate| {
+            let new = new_cluster("p1", "c", seen.uuid);
+            store.clusters().create_once(&new, None, Some(from), None).await
+        };
+        assert!(matches!(create(&seen).await, Err(CreateError::TemplateChanged)));
+        assert!(!store.templates().is_referenced(seen.uuid).await.unwrap());
+        create(&now).await.unwrap();
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_template_is_never_removed_under_a_cluster_being_made() {
     on_each(async |store| {
