@@ -6,6 +6,7 @@ mod answers;
 mod describe;
 mod parameters;
 mod requests;
+mod schemas;
 
 use std::sync::OnceLock;
 
@@ -33,7 +34,7 @@ fn rest() -> Map<String, Value> {
             .or_insert_with(|| json!({"parameters": parameters::of_path(operation.path())}));
         path[operation.method().to_ascii_lowercase()] = rendered(*operation);
     }
-    let mut schemas = answers::schemas();
+    let mut schemas = schemas::schemas();
     schemas.extend(requests::schemas());
     let document = json!({
         "openapi": "3.1.0",
