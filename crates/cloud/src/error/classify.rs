@@ -122,15 +122,15 @@ fn kind_of(status: StatusCode, said: &Said) -> Kind {
 }
 
 /// Services have no code for "over quota" in a 403, so only their words tell it from a lack of rights: Nova's
-/// "Quota exceeded ..." and "Maximum number of ports exceeded", unified limits' "is over a limit for", Octavia's
-/// "Quota has been met for resources: ...".
+/// "Quota exceeded ...", "Maximum number of ports exceeded" and "Maximum number of metadata items exceeds 128", unified
+/// limits' "is over a limit for", Octavia's "Quota has been met for resources: ...".
 fn is_quota(said: &Said) -> bool {
     let text = &said.text;
     text.contains("Quota exceeded")
         || text.contains("Quota has been met")
         || text.contains("is over a limit for")
         || text.contains("is over limit for")
-        || (text.contains("Maximum number of") && text.contains("exceeded"))
+        || (text.contains("Maximum number of") && text.contains("exceed"))
 }
 
 /// Conflicts that end without anybody's doing: Neutron names them by class, Octavia and Nova by their text. A load
@@ -178,6 +178,12 @@ mod tests {
                 Service::Compute,
                 403,
                 r#"{"forbidden": {"code": 403, "message": "Maximum number of ports exceeded"}}"#,
+                Kind::Quota,
+            ),
+            (
+                Service::Compute,
+                403,
+                r#"{"forbidden": {"code": 403, "message": "Maximum number of metadata items exceeds 128"}}"#,
                 Kind::Quota,
             ),
             (
