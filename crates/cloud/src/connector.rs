@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::credentials::Credentials;
 use crate::error::{Error, Kind, root_of};
 use crate::meter::Meter;
-use crate::options::{ClientCertificate, Options};
+use crate::options::{ClientCertificate, Options, Trust};
 use crate::service::Service;
 use crate::session::Session;
 use crate::wire::{Answer, Wire};
@@ -32,6 +32,8 @@ struct Inner {
     /// Which of them answered last.
     identity: AtomicUsize,
     client: Client,
+    /// Services with other certificates have clients of their own.
+    clients: Vec<(Service, Client)>,
     calls: Semaphore,
 }
 
@@ -54,13 +56,20 @@ impl Connector {
                 root.ok_or_else(|| invalid(format!("\"{url}\" is not the URL of an identity service")))?,
             );
         }
-        let client = client(&options, &identities, calls_in_flight)?;
+        let client = |trust: &Trust| client(&options, trust, &identities, calls_in_flight);
+        let clients: Result<Vec<_>, Error> = options
+            .trusts
+            .iter()
+            .map(|(service, trust)| Ok((*service, client(trust)?)))
+            .collect();
+        let (client, clients) = (client(&options.trust)?, clients?);
         let calls = Semaphore::new(calls_in_flight.clamp(1, Semaphore::MAX_PERMITS));
         Ok(Self(Arc::new(Inner {
             options,
             identities,
             identity: AtomicUsize::new(0),
             client,
+            clients,
             calls,
         })))
     }
@@ -128,8 +137,10 @@ impl Connector {
         }
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        &self.0.client
+    pub(crate) fn client(&self, service: Service) -> &Client {
+        let mut own = self.0.clients.iter();
+        own.find(|(known, _)| *known == service)
+            .map_or(&self.0.client, |(_, client)| client)
     }
 
     /// Waits for a turn to call. The semaphore is never closed, so there always is one.
@@ -144,12 +155,13 @@ fn may_pass_elsewhere(error: &Error) -> bool {
         && (matches!(error.kind, Kind::Connection | Kind::Timeout) || matches!(error.status, Some(502..=504)))
 }
 
-fn client(options: &Options, identities: &[Url], calls_in_flight: usize) -> Result<Client, Error> {
-    let own = options
-        .client_certificate
-        .as_ref()
-        .map(own_identity)
-        .transpose()?;
+fn client(
+    options: &Options,
+    trust: &Trust,
+    identities: &[Url],
+    calls_in_flight: usize,
+) -> Result<Client, Error> {
+    let own = trust.client_certificate.as_ref().map(own_identity).transpose()?;
     let builder = || {
         let builder = Client::builder()
             .user_agent(concat!("jeroboam/", env!("CARGO_PKG_VERSION")))
@@ -158,7 +170,7 @@ fn client(options: &Options, identities: &[Url], calls_in_flight: usize) -> Resu
             .connect_timeout(options.connect_timeout)
             .pool_idle_timeout(IDLE_MAX)
             .pool_max_idle_per_host(calls_in_flight)
-            .tls_danger_accept_invalid_certs(options.insecure);
+            .tls_danger_accept_invalid_certs(trust.insecure);
         let builder = match &own {
             Some(own) => builder.identity(own.clone()),
             None => builder,
@@ -170,7 +182,7 @@ fn client(options: &Options, identities: &[Url], calls_in_flight: usize) -> Resu
             builder
         }
     };
-    let built = match &options.ca_file {
+    let built = match &trust.ca_file {
         Some(path) => {
             let path_text = path.display();
             let pem = std::fs::read(path).map_err(|cause| {
@@ -234,12 +246,23 @@ mod tests {
     fn a_wrong_url_or_file_is_named_when_the_connector_is_made() {
         let error = Connector::new(Options::new("not a url"), 1).unwrap_err();
         assert!(error.message.contains("\"not a url\""), "{error}");
-        let options = Options {
+        let trust = Trust {
             ca_file: Some("/nonexistent/ca.pem".into()),
-            ..Options::new("https://h/v3")
+            ..Trust::default()
         };
-        let error = Connector::new(options, 1).unwrap_err();
-        assert!(error.message.contains("/nonexistent/ca.pem"), "{error}");
+        for trusts in [Vec::new(), vec![(Service::LoadBalancer, trust.clone())]] {
+            let options = Options {
+                trust: if trusts.is_empty() {
+                    trust.clone()
+                } else {
+                    Trust::default()
+                },
+                trusts,
+                ..Options::new("https://h/v3")
+            };
+            let error = Connector::new(options, 1).unwrap_err();
+            assert!(error.message.contains("/nonexistent/ca.pem"), "{error}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub use credentials::{ApplicationCredentialName, Credentials, DomainName, Scope,
 pub use error::{Error, Kind};
 pub use find::Find;
 pub use meter::Meter;
-pub use options::{ClientCertificate, Interface, Options, Place, UnknownInterface};
+pub use options::{ClientCertificate, Interface, Options, Place, Trust, UnknownInterface};
 pub use service::Service;
 pub use session::Session;
 pub use token::{AccessRule, TokenInfo};

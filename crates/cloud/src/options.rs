@@ -68,6 +68,17 @@ pub struct ClientCertificate {
     pub key: Option<PathBuf>,
 }
 
+/// Whose certificates are believed, and which one is shown.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// PEM bundle of the authorities to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Accepts any certificate.
+    pub insecure: bool,
+    /// Shown to services that ask for one.
+    pub client_certificate: Option<ClientCertificate>,
+}
+
 /// Where the cloud is and how patient we are with it.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -80,16 +91,14 @@ pub struct Options {
     pub places: Vec<(Service, Place)>,
     /// Where calls are counted.
     pub metrics: Option<Metrics>,
-    /// Shown to services that ask for one.
-    pub client_certificate: Option<ClientCertificate>,
     /// Region to pick endpoints from; `None` takes the first that the catalog lists.
     pub region: Option<String>,
     /// Interface to pick endpoints of.
     pub interface: Interface,
-    /// PEM bundle of the authorities to trust instead of the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Accepts any certificate.
-    pub insecure: bool,
+    /// Certificates of all services.
+    pub trust: Trust,
+    /// Exceptions from that.
+    pub trusts: Vec<(Service, Trust)>,
     /// From the sending of a call to the last byte of its answer, repetitions included.
     pub call_timeout: Duration,
     /// For the TCP and TLS handshakes.
@@ -104,11 +113,10 @@ impl Options {
             other_auth_urls: Vec::new(),
             places: Vec::new(),
             metrics: None,
-            client_certificate: None,
             region: None,
             interface: Interface::Public,
-            ca_file: None,
-            insecure: false,
+            trust: Trust::default(),
+            trusts: Vec::new(),
             call_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
         }

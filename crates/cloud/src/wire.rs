@@ -117,7 +117,9 @@ impl Connector {
             .saturating_duration_since(start)
             .max(self.options().call_timeout / 4);
         let changes = !wire.harmless;
-        let mut request = self.client().request(wire.method.clone(), wire.url.clone());
+        let mut request = self
+            .client(wire.service)
+            .request(wire.method.clone(), wire.url.clone());
         request = request.timeout(timeout).headers(wire.headers.clone());
         if let Some(body) = &wire.body {
             request = request

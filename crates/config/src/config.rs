@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use crate::option::{Section, SectionSpec};
 use crate::sections::{
     Api, Certificates, Cinder, Cluster, ClusterTemplate, Cors, Database, Drivers, Engine, General,
-    Healthcheck, KeystoneAuth, KeystoneAuthtoken, Metrics, OctaviaClient, OsloMiddleware, OsloPolicy, Quotas,
-    ServiceClient, Trust, X509,
+    Healthcheck, KeystoneAuth, KeystoneAuthtoken, Metrics, OsloMiddleware, OsloPolicy, Quotas, ServiceClient,
+    Trust, X509,
 };
 use crate::source::Source;
 use crate::{AuthType, CertManager, ConfigError, sample};
@@ -62,7 +62,7 @@ config! {
     "glance_client" glance_client: ServiceClient;
     "neutron_client" neutron_client: ServiceClient;
     "cinder_client" cinder_client: ServiceClient;
-    "octavia_client" octavia_client: OctaviaClient;
+    "octavia_client" octavia_client: ServiceClient;
     "engine" engine: Engine;
 }
 

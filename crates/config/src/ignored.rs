@@ -180,7 +180,7 @@ const OPTIONS: &[(&str, &[&str])] = &[
     ),
     ("neutron_client", CLIENT),
     ("nova_client", CLIENT),
-    ("octavia_client", &["api_version", "cert_file", "key_file"]),
+    ("octavia_client", CLIENT),
     (
         "oslo_middleware",
         &["http_basic_auth_user_file", "secure_proxy_ssl_header"],
@@ -188,8 +188,8 @@ const OPTIONS: &[(&str, &[&str])] = &[
     ("trust", &["cluster_user_trust"]),
 ];
 
-/// Of the clients that Magnum 2026.1 configures one by one; later ones follow `[keystone_auth]`.
-const CLIENT: &[&str] = &["api_version", "ca_file", "cert_file", "insecure", "key_file"];
+/// Of the clients that Magnum 2026.1 configures one by one.
+const CLIENT: &[&str] = &["api_version"];
 
 /// True for a known option without effect. `section` is normalised.
 pub(crate) fn is_ignored(section: &str, option: &str) -> bool {

@@ -501,18 +501,15 @@ sections! {
         region_name: Option<String> = Unset;
         /// Endpoint that is used: publicURL, internalURL or adminURL.
         endpoint_type: Interface = Text("publicURL");
-    }
-
-    /// Access to Octavia.
-    OctaviaClient {
-        /// Region whose endpoint is used.
-        region_name: Option<String> = Unset;
-        /// Endpoint that is used: publicURL, internalURL or adminURL.
-        endpoint_type: Interface = Text("publicURL");
-        /// PEM file with the authorities that Octavia's certificate is checked against.
+        /// PEM file with the authorities that the service's certificate is checked against; those of
+        /// [keystone_auth] when unset.
         ca_file: Option<PathBuf> = Unset;
-        /// Do not check Octavia's certificate.
-        insecure: bool = Text("false");
+        /// Do not check the service's certificate; as [keystone_auth] says when neither this nor ca_file is set.
+        insecure: Option<bool> = Unset;
+        /// PEM file with the certificate to show to the service; that of [keystone_auth] when unset.
+        cert_file: Option<PathBuf> = Unset;
+        /// PEM file with the key of that certificate.
+        key_file: Option<PathBuf> = Unset;
     }
 
     /// The engine that makes clusters what they are asked to be. Our own.

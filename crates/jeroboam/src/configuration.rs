@@ -58,7 +58,7 @@ pub fn check(arguments: &Configuration) -> anyhow::Result<()> {
 
 /// Options of the client of the cloud.
 pub fn cloud(config: &Config) -> anyhow::Result<jeroboam_cloud::Options> {
-    use jeroboam_cloud::{ClientCertificate, Place, Service};
+    use jeroboam_cloud::{ClientCertificate, Place, Service, Trust};
     let credentials = config.service_credentials();
     let mut auth_urls = credentials.auth_urls.into_iter();
     let auth_url = auth_urls
@@ -73,29 +73,40 @@ pub fn cloud(config: &Config) -> anyhow::Result<jeroboam_cloud::Options> {
             interface: interface.as_str().parse()?,
         })
     };
-    let client =
-        |client: &jeroboam_config::sections::ServiceClient| place(&client.region_name, client.endpoint_type);
-    let (authtoken, octavia) = (&config.keystone_authtoken, &config.octavia_client);
-    options.places = vec![
-        (
-            Service::Identity,
-            place(&authtoken.region_name, authtoken.interface)?,
-        ),
-        (Service::Compute, client(&config.nova_client)?),
-        (Service::Image, client(&config.glance_client)?),
-        (Service::Network, client(&config.neutron_client)?),
-        (Service::BlockStorage, client(&config.cinder_client)?),
-        (
-            Service::LoadBalancer,
-            place(&octavia.region_name, octavia.endpoint_type)?,
-        ),
-    ];
-    options.ca_file = credentials.cafile;
-    options.insecure = credentials.insecure;
-    options.client_certificate = credentials.certfile.map(|certificate| ClientCertificate {
-        certificate,
-        key: credentials.keyfile,
-    });
+    let authtoken = &config.keystone_authtoken;
+    let own = place(&authtoken.region_name, authtoken.interface)?;
+    options.places.push((Service::Identity, own));
+    let shown = |certificate: Option<PathBuf>, key: Option<PathBuf>| {
+        certificate.map(|certificate| ClientCertificate { certificate, key })
+    };
+    options.trust = Trust {
+        ca_file: credentials.cafile,
+        insecure: credentials.insecure,
+        client_certificate: shown(credentials.certfile, credentials.keyfile),
+    };
+    for (service, client) in [
+        (Service::Compute, &config.nova_client),
+        (Service::Image, &config.glance_client),
+        (Service::Network, &config.neutron_client),
+        (Service::BlockStorage, &config.cinder_client),
+        (Service::LoadBalancer, &config.octavia_client),
+    ] {
+        let own = place(&client.region_name, client.endpoint_type)?;
+        options.places.push((service, own));
+        if client.ca_file.is_some() || client.insecure.is_some() || client.cert_file.is_some() {
+            let general = &options.trust;
+            let certificate = shown(client.cert_file.clone(), client.key_file.clone());
+            let trust = Trust {
+                ca_file: client.ca_file.clone().or_else(|| general.ca_file.clone()),
+                // Who names authorities wants them to be asked.
+                insecure: client
+                    .insecure
+                    .unwrap_or(general.insecure && client.ca_file.is_none()),
+                client_certificate: certificate.or_else(|| general.client_certificate.clone()),
+            };
+            options.trusts.push((service, trust));
+        }
+    }
     options.call_timeout = Duration::from_secs(config.engine.call_timeout_secs).min(credentials.timeout);
     if let Some(secs) = authtoken.http_connect_timeout {
         options.connect_timeout = Duration::from_secs(secs);
@@ -258,6 +269,34 @@ pub fn private_directory(path: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_has_the_certificates_of_all_but_for_what_is_said_of_it() {
+        let text = "[keystone_auth]\nauth_url = http://k/v3\ncafile = /all\ninsecure = true\ncertfile = /own\n\
+                    [octavia_client]\nca_file = /octavia\n[nova_client]\ninsecure = false\n\
+                    [cinder_client]\ncert_file = /cinder\nkey_file = /cinder.key\n";
+        let options = cloud(&Config::from_ini(text).unwrap()).unwrap();
+        let path = |text: &str| Some(PathBuf::from(text));
+        assert_eq!(
+            (options.trust.ca_file, options.trust.insecure),
+            (path("/all"), true)
+        );
+        let trusts = options.trusts.into_iter().map(|(service, trust)| {
+            let shown = trust.client_certificate.map(|own| (own.certificate, own.key));
+            (service, trust.ca_file, trust.insecure, shown)
+        });
+        use jeroboam_cloud::Service as S;
+        let own = || Some((PathBuf::from("/own"), None));
+        let cinder = Some((PathBuf::from("/cinder"), path("/cinder.key")));
+        assert_eq!(
+            trusts.collect::<Vec<_>>(),
+            [
+                (S::Compute, path("/all"), false, own()),
+                (S::BlockStorage, path("/all"), true, cinder),
+                (S::LoadBalancer, path("/octavia"), false, own()),
+            ]
+        );
+    }
 
     #[test]
     fn the_first_place_with_a_file_or_a_directory_is_taken() {

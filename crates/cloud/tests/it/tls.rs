@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use jeroboam_cloud::{ClientCertificate, Connector, Kind, Options};
+use jeroboam_cloud::{ClientCertificate, Connector, Kind, Options, Service, Trust};
 use jeroboam_pki::{Authority, Issued, LeafRequest, Purpose, RsaBits, Validity};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -86,36 +86,47 @@ async fn a_cloud_is_trusted_by_its_own_authority_and_shown_our_certificate() {
     let key = written(directory.path(), "own.key", own.key_pem.expose_secret());
     for asks in [false, true] {
         let port = in_front(url.port().unwrap(), &authority, asks).await;
-        let options = || Options::new(format!("https://127.0.0.1:{port}{}", url.path()));
+        let with = |trust: Trust| Options {
+            trust,
+            ..Options::new(format!("https://127.0.0.1:{port}{}", url.path()))
+        };
         let probe = async |options: Options| Connector::new(options, 2).unwrap().probe().await;
-        let stranger = probe(options()).await.unwrap_err();
+        let stranger = probe(with(Trust::default())).await.unwrap_err();
         assert_eq!(stranger.kind, Kind::Connection, "{stranger}");
-        let bare = Options {
+        let bare = Trust {
             ca_file: Some(ca_file.clone()),
-            ..options()
+            ..Trust::default()
         };
-        assert_eq!(probe(bare.clone()).await.is_ok(), !asks);
-        let careless = Options {
+        assert_eq!(probe(with(bare.clone())).await.is_ok(), !asks);
+        let careless = Trust {
             insecure: true,
-            ..options()
+            ..Trust::default()
         };
-        assert_eq!(probe(careless).await.is_ok(), !asks);
-        let known = Options {
+        assert_eq!(probe(with(careless)).await.is_ok(), !asks);
+        let known = Trust {
             client_certificate: Some(ClientCertificate {
                 certificate: certificate.clone(),
                 key: Some(key.clone()),
             }),
             ..bare.clone()
         };
-        probe(known).await.unwrap();
-        let wrong = Options {
+        probe(with(known.clone())).await.unwrap();
+        // What is said of one service counts for that one alone, and instead of what is said of all.
+        for (service, is_known) in [(Service::Identity, true), (Service::LoadBalancer, false)] {
+            let options = Options {
+                trusts: vec![(service, known.clone())],
+                ..with(Trust::default())
+            };
+            assert_eq!(probe(options).await.is_ok(), is_known);
+        }
+        let wrong = Trust {
             client_certificate: Some(ClientCertificate {
                 certificate: certificate.clone(),
                 key: None,
             }),
             ..bare
         };
-        let error = Connector::new(wrong, 2).unwrap_err();
+        let error = Connector::new(with(wrong), 2).unwrap_err();
         assert!(error.message.contains("own.pem"), "{error}");
     }
 }
