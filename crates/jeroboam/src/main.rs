@@ -2,6 +2,7 @@
 
 mod cli;
 mod clients;
+mod clocks;
 mod configuration;
 mod database;
 mod demo;

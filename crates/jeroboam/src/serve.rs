@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::cli::Configuration;
+use crate::clocks::Clocks;
 use crate::logging::{LogFile, Logging};
 use crate::systemd::Manager;
 use crate::{configuration, drivers, listen, logging, metrics};
@@ -118,7 +119,9 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
         info!(address = %listener, "ready");
     }
     manager.tell("READY=1");
-    let heartbeat = heartbeat(store.clone(), &config, shutdown.clone());
+    let lease = Duration::from_secs(config.engine.lease_secs);
+    let clocks = Clocks::new(store.clone(), metrics.clone(), lease);
+    let heartbeat = heartbeat(store.clone(), clocks, &config, shutdown.clone());
     let limit = config.default.graceful_shutdown_timeout;
     let server = Server {
         listeners,
@@ -306,8 +309,8 @@ fn stop_on_signals(shutdown: CancellationToken, manager: Manager) -> anyhow::Res
     Ok(())
 }
 
-/// Tells that the service lives, for `openstack coe service list`.
-async fn heartbeat(store: Store, config: &Config, shutdown: CancellationToken) {
+/// Tells that the service lives, for `openstack coe service list`, and does what else is to be done from time to time.
+async fn heartbeat(store: Store, mut clocks: Clocks, config: &Config, shutdown: CancellationToken) {
     let host = &config.default.host;
     let mut beat = tokio::time::interval(config.default.periodic_interval_max);
     loop {
@@ -318,6 +321,7 @@ async fn heartbeat(store: Store, config: &Config, shutdown: CancellationToken) {
         if let Err(error) = store.services().heartbeat(host, BINARY, chrono::Utc::now()).await {
             warn!(%error, "cannot record the heartbeat");
         }
+        clocks.compare().await;
         let kept = i64::try_from(jeroboam_api::ANSWERS_KEPT_FOR.as_millis()).unwrap_or(i64::MAX);
         let before = Millis(SystemClock.now().0.saturating_sub(kept));
         if let Err(error) = store.answers().forget(before).await {

@@ -119,6 +119,7 @@ mod tests {
             lag: Duration::from_millis(1500),
             clusters: vec![("CREATE_COMPLETE", 7)],
         });
+        metrics.store().is_ahead(-1.5);
         let text = metrics.text();
         for line in [
             "jeroboam_http_requests_total{method=\"GET\",route=\"/v1/clusters\",status=\"200\"} 2",
@@ -133,6 +134,7 @@ mod tests {
             "jeroboam_engine_work_lag_seconds 1.5",
             "jeroboam_database_connections{state=\"used\"} 1",
             "jeroboam_clusters{status=\"CREATE_COMPLETE\"} 7",
+            "jeroboam_clock_ahead_of_database_seconds -1.5",
         ] {
             assert!(
                 text.lines().any(|found| found == line),

@@ -36,6 +36,7 @@ pub struct Store {
     work_held: Gauge,
     lag: Gauge<f64, AtomicU64>,
     clusters: Family<Clusters, Gauge>,
+    clock_ahead: Gauge<f64, AtomicU64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,6 +58,7 @@ impl Store {
             work_held: Gauge::default(),
             lag: Gauge::default(),
             clusters: Family::default(),
+            clock_ahead: Gauge::default(),
         };
         registry.register(
             "jeroboam_database_connections",
@@ -84,7 +86,17 @@ impl Store {
             new.lag.clone(),
         );
         registry.register("jeroboam_clusters", "Clusters", new.clusters.clone());
+        registry.register(
+            "jeroboam_clock_ahead_of_database_seconds",
+            "How far the clock of this host is ahead of that of the database",
+            new.clock_ahead.clone(),
+        );
         new
+    }
+
+    /// Tells how many seconds this host's clock is ahead of the database's.
+    pub fn is_ahead(&self, secs: f64) {
+        self.clock_ahead.set(secs);
     }
 
     /// Tells what a look has found.

@@ -7,9 +7,10 @@
 //! Invariants: whoever works on a cluster holds its lease, and each of its writes carries the lease's fence, so
 //! that a worker that was overtaken cannot write; whoever changes what is asked of a cluster raises the
 //! generation of its work, so that a worker cannot settle a wish that is no longer the present one. There is no
-//! clock in here: callers bring the time.
+//! clock in here: callers bring the time. That of the database's server is told to who asks, and decides nothing.
 
 mod answers;
+mod clock;
 mod clusters;
 mod engine;
 mod error;

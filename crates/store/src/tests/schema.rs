@@ -1,5 +1,7 @@
 //! The schema: making it, making it again, and what lies in it.
 
+use sea_orm::DbBackend;
+
 use super::fixture::{on_each, on_each_empty, stored_cluster};
 use crate::{Ident, Page, Scope, StoreError};
 
@@ -51,6 +53,22 @@ async fn a_migration_that_was_cut_short_goes_on() {
         store.migrate().await.unwrap();
         assert!(!store.needs_migration().await.unwrap());
         stored_cluster(&store).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_tells_the_time_and_an_embedded_database_has_none() {
+    on_each(async |store| {
+        let own = || chrono::Utc::now().timestamp_millis();
+        let before = own();
+        let time = store.server_time().await.unwrap();
+        let after = own();
+        match store.db.get_database_backend() {
+            DbBackend::Sqlite => assert_eq!(time, None),
+            // It runs on the same machine; a millisecond is lost in rounding.
+            _ => assert!((before - 1..=after + 1).contains(&time.unwrap().0), "{time:?}"),
+        }
     })
     .await;
 }
