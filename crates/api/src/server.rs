@@ -1,12 +1,16 @@
 //! Serving over sockets: deadlines against slow clients, a bound on connections, and a graceful end.
+//!
+//! A place is free for the next connection as long as any connection only waits for a request.
 
 mod descriptors;
 mod impatient;
 mod listener;
 mod tls;
+mod waiting;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -17,7 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jeroboam_metrics::Metrics;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
@@ -27,6 +31,7 @@ use self::listener::Accepted;
 pub use self::listener::Listener;
 pub(crate) use self::listener::Peer;
 pub use self::tls::{LowestTls, Tls, TlsError};
+use self::waiting::{Turn, Waiting};
 
 /// Longest time that the head of a request may take to arrive; also how long an idle connection is kept.
 const HEADER_DEADLINE: Duration = Duration::from_secs(30);
@@ -36,6 +41,8 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Open connections at most, if there are descriptors for them; more wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 2048;
+/// How long a connection that is to make room may take to end, before the next one is to.
+const DISMISSAL: Duration = Duration::from_millis(100);
 /// How long requests under way may take to end after the shutdown began.
 const DRAIN: Duration = Duration::from_secs(20);
 /// Pause after the listener failed, for instance because all file descriptors are in use.
@@ -74,7 +81,10 @@ impl Server {
     /// open files to the hard one.
     pub async fn run(self, router: Router, shutdown: CancellationToken) {
         let places = descriptors::connections(descriptors::raise_limit(), MAX_CONNECTIONS);
-        let places = Arc::new(Semaphore::new(places));
+        self.run_with(Places::new(places), router, shutdown).await;
+    }
+
+    async fn run_with(self, places: Places, router: Router, shutdown: CancellationToken) {
         let tasks = TaskTracker::new();
         let accepting = self
             .listeners
@@ -107,16 +117,13 @@ impl Server {
         listener: &Listener,
         router: &Router,
         shutdown: &CancellationToken,
-        places: &Arc<Semaphore>,
+        places: &Places,
         tasks: &TaskTracker,
     ) {
         let mut complaints = Complaints::default();
         loop {
             let accepted = async {
-                let place = Arc::clone(places)
-                    .acquire_owned()
-                    .await
-                    .map_err(io::Error::other)?;
+                let place = places.take().await?;
                 io::Result::Ok((place, listener.accept().await?))
             };
             let (place, accepted) = tokio::select! {
@@ -134,10 +141,47 @@ impl Server {
             };
             let (router, shutdown) = (router.clone(), shutdown.clone());
             let open = self.metrics.as_ref().map(|metrics| metrics.http().connect());
+            let turn = Arc::new(places.waiting.enter());
             tasks.spawn(async move {
-                serve_connection(accepted, router, shutdown).await;
+                serve_connection(accepted, turn, router, shutdown).await;
                 drop((place, open));
             });
+        }
+    }
+}
+
+/// Places for connections.
+struct Places {
+    free: Arc<Semaphore>,
+    waiting: Waiting,
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(count)),
+            waiting: Waiting::default(),
+        }
+    }
+
+    /// The next free place. If there is none, connections that only wait are ended until there is.
+    async fn take(&self) -> io::Result<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
+                return Ok(place);
+            }
+            let next = Arc::clone(&self.free).acquire_owned();
+            if !self.waiting.dismiss_longest() {
+                // Those that work now may wait soon, without an end.
+                let place = tokio::time::timeout(ACCEPT_PAUSE, next).await;
+                if let Ok(place) = place {
+                    return place.map_err(io::Error::other);
+                }
+                continue;
+            }
+            if let Ok(place) = tokio::time::timeout(DISMISSAL, next).await {
+                return place.map_err(io::Error::other);
+            }
         }
     }
 }
@@ -162,9 +206,10 @@ impl Complaints {
     }
 }
 
-async fn serve_connection(accepted: Accepted, router: Router, shutdown: CancellationToken) {
+async fn serve_connection(accepted: Accepted, turn: Arc<Turn>, router: Router, shutdown: CancellationToken) {
     let prepared = tokio::select! {
         prepared = accepted.prepare() => prepared,
+        () = turn.dismissed() => return,
         () = shutdown.cancelled() => return,
     };
     let (stream, peer) = match prepared {
@@ -175,9 +220,17 @@ async fn serve_connection(accepted: Accepted, router: Router, shutdown: Cancella
         }
     };
     let stream = Impatient::new(stream, ANSWER_DEADLINE);
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let asked = Arc::new(AtomicBool::new(false));
+    let service = service_fn(|mut request: Request<Incoming>| {
+        turn.work();
+        asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(peer);
-        router.clone().call(request)
+        let (answer, turn) = (router.clone().call(request), Arc::clone(&turn));
+        async move {
+            let answer = answer.await;
+            turn.wait();
+            answer
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -187,6 +240,14 @@ async fn serve_connection(accepted: Accepted, router: Router, shutdown: Cancella
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = turn.dismissed() => {
+            // Nothing was asked yet: nothing is lost.
+            if !asked.load(Ordering::Relaxed) {
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -199,7 +260,71 @@ async fn serve_connection(accepted: Accepted, router: Router, shutdown: Cancella
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
     use super::*;
+
+    /// Asks on a connection and waits for the answer.
+    async fn ask(stream: &mut TcpStream, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        read(stream).await
+    }
+
+    async fn read(stream: &mut TcpStream) -> String {
+        let mut bytes = vec![0; 1024];
+        let patience = Duration::from_secs(5);
+        let length = tokio::time::timeout(patience, stream.read(&mut bytes)).await;
+        bytes.truncate(length.unwrap().unwrap());
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[tokio::test]
+    async fn connections_that_only_wait_keep_nobody_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (gate, shutdown) = (Arc::new(Semaphore::new(0)), CancellationToken::new());
+        let held = Arc::clone(&gate);
+        let router = Router::new().route("/", get(|| async { "now" })).route(
+            "/held",
+            get(async move || held.acquire().await.map(|_| "later").unwrap_or_default()),
+        );
+        let server = Server {
+            listeners: vec![Listener::tcp(listener, None)],
+            drain: Some(DRAIN),
+            metrics: None,
+        };
+        let served = tokio::spawn(server.run_with(Places::new(4), router, shutdown.clone()));
+
+        // Of four places one is taken by work, and two by who says nothing, or not enough.
+        let connect = || async { TcpStream::connect(address).await.unwrap() };
+        let mut busy = connect().await;
+        busy.write_all(b"GET /held HTTP/1.1\r\nhost: h\r\n\r\n")
+            .await
+            .unwrap();
+        let (mut silent, mut slow) = (connect().await, connect().await);
+        slow.write_all(b"GET / HTTP/1.1\r\nhost:").await.unwrap();
+        for _ in 0..20 {
+            assert!(ask(&mut connect().await, "/").await.ends_with("now"));
+        }
+        let mut kept = connect().await;
+        assert!(ask(&mut kept, "/").await.ends_with("now"));
+        let mut others = Vec::new();
+        for _ in 0..8 {
+            let mut other = connect().await;
+            assert!(ask(&mut other, "/").await.ends_with("now"));
+            others.push(other);
+        }
+        for waiting in [&mut silent, &mut slow, &mut kept, &mut others[0]] {
+            assert_eq!(read(waiting).await, "", "it made room");
+        }
+        gate.add_permits(1);
+        assert!(read(&mut busy).await.ends_with("later"), "work is never cut off");
+        shutdown.cancel();
+        served.await.unwrap();
+    }
 
     #[test]
     fn a_failing_listener_is_told_of_at_once_and_then_once_a_minute() {
