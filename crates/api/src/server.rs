@@ -81,7 +81,8 @@ impl Server {
     /// open files to the hard one.
     pub async fn run(self, router: Router, shutdown: CancellationToken) {
         let places = descriptors::connections(descriptors::raise_limit(), MAX_CONNECTIONS);
-        self.run_with(Places::new(places), router, shutdown).await;
+        let places = Places::new(places, HEADER_DEADLINE);
+        self.run_with(places, router, shutdown).await;
     }
 
     async fn run_with(self, places: Places, router: Router, shutdown: CancellationToken) {
@@ -141,9 +142,9 @@ impl Server {
             };
             let (router, shutdown) = (router.clone(), shutdown.clone());
             let open = self.metrics.as_ref().map(|metrics| metrics.http().connect());
-            let turn = Arc::new(places.waiting.enter());
+            let (turn, patience) = (Arc::new(places.waiting.enter()), places.patience);
             tasks.spawn(async move {
-                serve_connection(accepted, turn, router, shutdown).await;
+                serve_connection(accepted, turn, patience, router, shutdown).await;
                 drop((place, open));
             });
         }
@@ -154,13 +155,16 @@ impl Server {
 struct Places {
     free: Arc<Semaphore>,
     waiting: Waiting,
+    /// How long a connection may wait for a request.
+    patience: Duration,
 }
 
 impl Places {
-    fn new(count: usize) -> Self {
+    fn new(count: usize, patience: Duration) -> Self {
         Self {
             free: Arc::new(Semaphore::new(count)),
             waiting: Waiting::default(),
+            patience,
         }
     }
 
@@ -206,7 +210,13 @@ impl Complaints {
     }
 }
 
-async fn serve_connection(accepted: Accepted, turn: Arc<Turn>, router: Router, shutdown: CancellationToken) {
+async fn serve_connection(
+    accepted: Accepted,
+    turn: Arc<Turn>,
+    patience: Duration,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     let prepared = tokio::select! {
         prepared = accepted.prepare() => prepared,
         () = turn.dismissed() => return,
@@ -234,7 +244,7 @@ async fn serve_connection(accepted: Accepted, turn: Arc<Turn>, router: Router, s
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_DEADLINE)
+        .header_read_timeout(patience)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
@@ -281,6 +291,62 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
+    /// A server that answers `GET /` at once.
+    async fn start(patience: Duration) -> (std::net::SocketAddr, CancellationToken) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let server = Server {
+            listeners: vec![Listener::tcp(listener, None)],
+            drain: Some(DRAIN),
+            metrics: None,
+        };
+        let router = Router::new().route("/", get(|| async { "now" }));
+        tokio::spawn(server.run_with(Places::new(8, patience), router, shutdown.clone()));
+        (address, shutdown)
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_end_and_a_connection_that_rests_are_closed_in_time() {
+        let patience = Duration::from_millis(40);
+        let (address, _shutdown) = start(patience).await;
+        for sent in [
+            "",
+            "GET / HTTP/1.1\r\nhost: h\r\n",
+            "GET / HTTP/1.1\r\nhost: h\r\n\r\n",
+        ] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let start = tokio::time::Instant::now();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer.is_empty(), !sent.ends_with("\r\n\r\n"), "{answer}");
+            assert!(start.elapsed() >= patience);
+        }
+    }
+
+    #[tokio::test]
+    async fn heads_that_are_too_long_or_ambiguous_are_refused() {
+        let (address, _shutdown) = start(HEADER_DEADLINE).await;
+        let headers: String = (0..2_000).map(|number| format!("x-{number}: y\r\n")).collect();
+        let lengths = "content-length: 1\r\ncontent-length: 2\r\n";
+        for (headers, status) in [
+            (headers.as_str(), "431"),
+            (&format!("x: {}\r\n", "y".repeat(MAX_HEAD_BYTES * 4)), "431"),
+            (lengths, "400"),
+            ("content-length: -1\r\n", "400"),
+            ("content-length: 99999999999999999999999\r\n", "400"),
+            ("transfer-encoding: gzip\r\n", "400"),
+            ("a b: c\r\n", "400"),
+        ] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = format!("GET / HTTP/1.1\r\nhost: h\r\n{headers}\r\n");
+            // It may be refused before all of it is sent.
+            let _ = stream.write_all(request.as_bytes()).await;
+            let answer = read(&mut stream).await;
+            assert_eq!(answer.get(9..12), Some(status), "{answer}");
+        }
+    }
+
     #[tokio::test]
     async fn connections_that_only_wait_keep_nobody_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -296,7 +362,8 @@ mod tests {
             drain: Some(DRAIN),
             metrics: None,
         };
-        let served = tokio::spawn(server.run_with(Places::new(4), router, shutdown.clone()));
+        let places = Places::new(4, HEADER_DEADLINE);
+        let served = tokio::spawn(server.run_with(places, router, shutdown.clone()));
 
         // Of four places one is taken by work, and two by who says nothing, or not enough.
         let connect = || async { TcpStream::connect(address).await.unwrap() };

@@ -5,6 +5,7 @@ use axum::http::Request;
 use serde_json::{Value, json};
 
 use crate::rig::{Answer, Rig, merged, template};
+use crate::standing::Standing;
 
 const CLUSTER_FIELDS: [&str; 28] = [
     "name",
@@ -34,6 +35,30 @@ const CLUSTER_FIELDS: [&str; 28] = [
     "uuid",
     "stack_id",
     "links",
+    "nonsense",
+];
+
+const NODEGROUP_FIELDS: [&str; 21] = [
+    "name",
+    "node_count",
+    "min_node_count",
+    "max_node_count",
+    "role",
+    "flavor_id",
+    "image_id",
+    "docker_volume_size",
+    "labels",
+    "merge_labels",
+    "node_labels",
+    "node_taints",
+    "id",
+    "uuid",
+    "cluster_id",
+    "is_default",
+    "status",
+    "version",
+    "labels_added",
+    "stack_id",
     "nonsense",
 ];
 
@@ -141,6 +166,96 @@ async fn no_value_of_any_field_breaks_a_create() {
             let answer = rig.call(&token, "POST", "/v1/certificates", Some(body)).await;
             check(&answer, &format!("{field} {value}"));
         }
+    }
+}
+
+#[tokio::test]
+async fn no_value_of_any_field_breaks_a_change() {
+    let standing = Standing::start().await;
+    let (cluster, groups) = ("/v1/clusters/prod", "/v1/clusters/prod/nodegroups");
+    let group = format!("{groups}/default-worker");
+    let (resize, upgrade) = (
+        format!("{cluster}/actions/resize"),
+        format!("{cluster}/actions/upgrade"),
+    );
+    for value in values() {
+        for field in NODEGROUP_FIELDS {
+            let body = merged(
+                json!({"name": "g", "flavor_id": "m1.small"}),
+                json!({ field: value }),
+            );
+            let answer = standing.call("POST", groups, body).await;
+            check(&answer, &format!("{field} {value}"));
+            let op = if value.is_null() { "remove" } else { "replace" };
+            let patch = json!([{"op": op, "path": format!("/{field}"), "value": value}]);
+            check(
+                &standing.call("PATCH", &group, patch).await,
+                &format!("{field} {value}"),
+            );
+        }
+        for field in CLUSTER_FIELDS {
+            let patch = json!([{"op": "replace", "path": format!("/{field}"), "value": value}]);
+            check(
+                &standing.call("PATCH", cluster, patch).await,
+                &format!("{field} {value}"),
+            );
+        }
+        for field in ["node_count", "nodes_to_remove", "nodegroup", "nonsense"] {
+            let answer = standing
+                .resize(merged(json!({"node_count": 2}), json!({ field: value })))
+                .await;
+            check(&answer, &format!("{field} {value}"));
+        }
+        for field in ["cluster_template", "max_batch_size", "nodegroup", "nonsense"] {
+            let body = merged(
+                json!({"cluster_template": "swarm-small"}),
+                json!({ field: value }),
+            );
+            check(
+                &standing.call("POST", &upgrade, body).await,
+                &format!("{field} {value}"),
+            );
+        }
+        for path in [
+            cluster,
+            groups,
+            &group,
+            &resize,
+            &upgrade,
+            "/v1/certificates/prod",
+            "/v1/credentials/prod",
+        ] {
+            for method in ["POST", "PATCH"] {
+                check(
+                    &standing.call(method, path, value.clone()).await,
+                    &format!("{path} {value}"),
+                );
+            }
+        }
+    }
+    standing.cluster().await;
+    for (operations, status) in [(500, 202), (501, 400), (1_500, 400), (10_000, 413)] {
+        let operation = json!({"op": "replace", "path": "/max_node_count", "value": 9});
+        let patch = Value::Array(vec![operation; operations]);
+        let answer = standing.call("PATCH", &group, patch).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_any_characters_is_found_again() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    // One of each 128 characters of Unicode, forty at a time.
+    let mut left = (1..0x11_0000).step_by(128).filter_map(char::from_u32).peekable();
+    while left.peek().is_some() {
+        let name: String = left.by_ref().take(40).filter(|sign| *sign != '/').collect();
+        rig.template(&token, json!({"name": name, "tags": name})).await;
+        let path: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let path = format!("/v1/clustertemplates/{path}");
+        let shown = rig.get(&token, &path).await.expect(200);
+        assert_eq!((&shown["name"], &shown["tags"]), (&json!(name), &json!(name)));
+        rig.call(&token, "DELETE", &path, None).await.expect(204);
     }
 }
 
