@@ -98,17 +98,22 @@ pub fn registries(text: Option<&str>) -> Result<Vec<String>, Invalid> {
         .collect()
 }
 
-/// Reads the URL of a proxy.
+/// Reads a proxy: a URL, or a host with or without a port, which stands for one with `http`.
 pub fn proxy(field: &str, text: Option<&str>) -> Result<Option<String>, Invalid> {
     let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    let url = reqwest::Url::parse(text).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https" | "socks5") && url.has_host() && is_plain(text)
+    let whole = match text.contains("://") {
+        true => text.to_owned(),
+        false => format!("http://{text}"),
+    };
+    let is_usable = reqwest::Url::parse(&whole).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") && url.has_host() && is_plain(text)
     });
     // The text may hold a password: it is not repeated.
-    url.map(|_| Some(text.to_owned()))
-        .ok_or_else(|| Invalid::new(field, "is not a URL such as http://proxy.example.com:3128"))
+    is_usable
+        .then_some(Some(whole))
+        .ok_or_else(|| Invalid::new(field, "is not a proxy such as http://proxy.example.com:3128"))
 }
 
 /// Reads a comma list of what is reached without a proxy.
@@ -130,4 +135,43 @@ pub fn no_proxy(text: Option<&str>) -> Result<Vec<String>, Invalid> {
 pub fn is_plain(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '`' | '$'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_a_url_or_a_host() {
+        let read = |text: &str| proxy("http_proxy", Some(text)).map(Option::unwrap_or_default);
+        for url in [
+            "http://a:3128",
+            "https://u:p@a.example",
+            "socks5h://10.0.0.1:1080",
+        ] {
+            assert_eq!(read(url).unwrap(), url);
+        }
+        for host in [
+            "proxy",
+            "proxy.example.com:3128",
+            "10.0.0.1:8080",
+            "[2001:db8::1]:3128",
+        ] {
+            assert_eq!(read(host).unwrap(), format!("http://{host}"));
+        }
+        assert_eq!(read(" ").unwrap(), "");
+        for wrong in [
+            "ftp://proxy",
+            "http://",
+            "a b",
+            "proxy:port",
+            "proxy:70000",
+            "$(id)",
+            "'",
+        ] {
+            assert_eq!(read(wrong).unwrap_err().field, "http_proxy", "{wrong}");
+        }
+        let refused = read("ftp://user:secret@proxy").unwrap_err();
+        assert!(!refused.reason.contains("secret"));
+    }
 }

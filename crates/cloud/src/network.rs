@@ -32,7 +32,7 @@ pub use security_group::{
     Remote, SecurityGroup, SecurityRule, create_rule, create_security_group, delete_security_group, rules,
     security_groups_named,
 };
-pub use subnet::{Subnet, create_subnet, delete_subnet, find_subnet, subnets_named};
+pub use subnet::{Subnet, create_subnet, delete_subnet, find_subnet, subnets_named, subnets_of};
 
 fn call<'a>(session: &'a Session, method: Method, path: &[&'a str]) -> Call<'a> {
     session.call(Service::Network, method, path)

@@ -272,6 +272,11 @@ async fn resolve(cx: &Context, cluster: &Cluster, template: &ClusterTemplate) ->
         let reason = format!("The subnet is not one of the fixed network {}", network.name);
         return Err(ApiError::invalid("fixed_subnet", &subnet.name, reason));
     }
+    let subnet = match (&network, subnet) {
+        // The only one can be meant. Of several the driver says whether it needs to be told.
+        (Some(network), None) => lookup.only_subnet(network).await?,
+        (_, subnet) => subnet,
+    };
     let fixed_network_id = network.map(|network| network.id);
     Ok(Resolved {
         kube_version: image.properties.get("kube_version").cloned(),

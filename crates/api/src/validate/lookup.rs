@@ -119,6 +119,16 @@ impl<'a> Lookup<'a> {
         }
     }
 
+    /// The IPv4 subnet of a network, if it has one and no more.
+    ///
+    /// # Errors
+    /// Those of the cloud.
+    pub(crate) async fn only_subnet(&self, network: &Network) -> ApiResult<Option<Subnet>> {
+        let found = network::subnets_of(&self.session, &network.id).await;
+        let only = <[Subnet; 1]>::try_from(found.map_err(self.refused())?);
+        Ok(only.ok().map(|[subnet]| subnet))
+    }
+
     /// A keypair of the caller.
     ///
     /// # Errors

@@ -131,7 +131,7 @@ async fn all_at_once(standing: &Standing, path: &str, body: Value, expected: u64
         }
     };
     let call = standing.call("POST", path, body);
-    let patience = Duration::from_secs(4);
+    let patience = Duration::from_secs(30);
     tokio::select! {
         answer = call => panic!("answered without its look-ups: {}", answer.text),
         waited = tokio::time::timeout(patience, under_way) => assert!(waited.is_ok(), "not all at once"),
@@ -149,6 +149,32 @@ async fn all_look_ups_of_a_creation_are_under_way_at_once() {
     all_at_once(&standing, "/v1/clusters", more, 6).await;
     let body = json!({"name": "gpu", "flavor_id": "m1.medium", "image_id": "debian-12-docker"});
     all_at_once(&standing, "/v1/clusters/prod/nodegroups", body, 2).await;
+}
+
+#[tokio::test]
+async fn the_only_subnet_of_a_given_network_needs_no_name() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    let session = rig.session("demo", "demo");
+    let own = network::create_network(&session, "own").await.unwrap();
+    let one = network::create_subnet(&session, "one", &own.id, "10.9.0.0/24", &[]);
+    let one = one.await.unwrap();
+    let template = rig.template(&token, json!({})).await;
+    let chosen = async |name: &str| {
+        let more = json!({"name": name, "fixed_network": "own"});
+        let uuid = rig.cluster(&token, &template, more).await.parse().unwrap();
+        let standing = rig.store.clusters().standing(uuid).await.unwrap();
+        let resolved = standing.ask.resolved;
+        assert_eq!(resolved.fixed_network_id.as_deref(), Some(own.id.as_str()));
+        (resolved.fixed_subnet_id, resolved.fixed_subnet_cidr)
+    };
+    assert_eq!(
+        chosen("first").await,
+        (Some(one.id.clone()), Some("10.9.0.0/24".into()))
+    );
+    let two = network::create_subnet(&session, "two", &own.id, "10.9.1.0/24", &[]);
+    two.await.unwrap();
+    assert_eq!(chosen("second").await, (None, None));
 }
 
 #[tokio::test]

@@ -41,6 +41,16 @@ pub async fn find_subnet(session: &Session, name_or_id: &str) -> Result<Find<Sub
     Ok(all.into())
 }
 
+/// IPv4 subnets of a network that the caller can see.
+pub async fn subnets_of(session: &Session, network_id: &str) -> Result<Vec<Subnet>, Error> {
+    let query = call(session, Method::GET, &["subnets"])
+        .query("network_id", network_id)
+        .query("ip_version", "4");
+    let mut all: Vec<Subnet> = query.list("subnets").await?;
+    all.retain(|subnet| subnet.network_id == network_id);
+    Ok(all)
+}
+
 /// Creates an IPv4 subnet with DHCP, a gateway at the first address, and these name servers.
 pub async fn create_subnet(
     session: &Session,

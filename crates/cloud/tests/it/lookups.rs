@@ -48,7 +48,12 @@ async fn networks_and_subnets_are_found_by_name_and_by_id() {
             Find::One(subnet.clone())
         );
     }
-    network::create_network(&session, "mine").await.unwrap();
+    assert_eq!(
+        network::subnets_of(&session, &mine.id).await.unwrap(),
+        std::slice::from_ref(&subnet)
+    );
+    let other = network::create_network(&session, "mine").await.unwrap();
+    assert_eq!(network::subnets_of(&session, &other.id).await.unwrap(), []);
     assert_eq!(
         network::find_network(&session, "mine", None).await.unwrap(),
         Find::Many

@@ -34,6 +34,9 @@ fn a_wrong_value_is_refused_with_the_name_of_its_field() {
         ("/template/apiserver_port", json!(2377), "apiserver_port"),
         ("/template/http_proxy", json!("proxy:3128\nX"), "http_proxy"),
         ("/template/https_proxy", json!("ftp://proxy"), "https_proxy"),
+        ("/template/https_proxy", json!("http://"), "https_proxy"),
+        ("/template/https_proxy", json!("proxy:port"), "https_proxy"),
+        ("/template/https_proxy", json!("my proxy"), "https_proxy"),
         ("/template/no_proxy", json!("a b"), "no_proxy"),
         (
             "/template/insecure_registry",
