@@ -49,6 +49,37 @@ pub struct NodeGroup {
     pub updated_at: Option<DateTime<Utc>>,
 }
 
+/// Prefixes of Kubernetes' own that labels of nodes may have all the same.
+const OPEN_PREFIXES: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
+/// Labels of Kubernetes' own that a kubelet may give its node.
+const OPEN_LABELS: [&str; 12] = [
+    "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type",
+    "beta.kubernetes.io/os",
+    "failure-domain.beta.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "kubernetes.io/arch",
+    "kubernetes.io/hostname",
+    "kubernetes.io/os",
+    "node.kubernetes.io/instance-type",
+    "node.kubernetes.io/windows-build",
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+];
+
+/// True for the key of a label of nodes that Kubernetes keeps for itself: a kubelet may not set it.
+pub fn is_reserved_label(key: &str) -> bool {
+    let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
+    let is_of = |own: &str| {
+        prefix
+            .strip_suffix(own)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    (is_of("kubernetes.io") || is_of("k8s.io"))
+        && !OPEN_PREFIXES.contains(&prefix)
+        && !OPEN_LABELS.contains(&key)
+}
+
 /// Numbers of the nodes of a new group.
 pub fn first_nodes(count: i32) -> Vec<u32> {
     (0..u32::try_from(count).unwrap_or(0)).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jeroboam_types::nodegroup::ROLE_WORKER;
+use jeroboam_types::nodegroup::{ROLE_WORKER, is_reserved_label};
 use jeroboam_types::{Labels, NodeGroup, Status};
 use serde_json::{Map, Value, json};
 
@@ -75,7 +75,7 @@ impl NewGroup {
             docker_volume_size: body.int("docker_volume_size", 1, i32::MAX)?.value(),
             labels: body.labels("labels")?.value(),
             merge_labels: body.boolean("merge_labels")?.value().unwrap_or(false),
-            node_labels: body.labels("node_labels")?.value().unwrap_or_default().0,
+            node_labels: body.map("node_labels")?.value().unwrap_or_default(),
             node_taints: body.maps("node_taints")?.value().unwrap_or_default(),
         };
         // Taken and typed as Magnum does, and without effect.
@@ -130,7 +130,7 @@ impl GroupPatch {
         let patched = Self {
             min_node_count: body.int("min_node_count", 0, i32::MAX)?.value(),
             max_node_count: body.int("max_node_count", 0, i32::MAX)?.value(),
-            node_labels: body.labels("node_labels")?.value().unwrap_or_default().0,
+            node_labels: body.map("node_labels")?.value().unwrap_or_default(),
             node_taints: body.maps("node_taints")?.value().unwrap_or_default(),
         };
         body.finish()?;
@@ -138,23 +138,6 @@ impl GroupPatch {
     }
 }
 
-/// Prefixes of Kubernetes' own that node labels may have all the same.
-const OPEN_PREFIXES: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
-/// Node labels of Kubernetes' own that may be set.
-const OPEN_LABELS: [&str; 12] = [
-    "beta.kubernetes.io/arch",
-    "beta.kubernetes.io/instance-type",
-    "beta.kubernetes.io/os",
-    "failure-domain.beta.kubernetes.io/region",
-    "failure-domain.beta.kubernetes.io/zone",
-    "kubernetes.io/arch",
-    "kubernetes.io/hostname",
-    "kubernetes.io/os",
-    "node.kubernetes.io/instance-type",
-    "node.kubernetes.io/windows-build",
-    "topology.kubernetes.io/region",
-    "topology.kubernetes.io/zone",
-];
 /// What a taint may do.
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
@@ -195,11 +178,7 @@ pub(crate) fn check_node_marks(
         return refuse("node_labels and node_taints cannot be set on masters.".to_owned());
     }
     for key in labels.keys() {
-        let prefix = key.split_once('/').map_or("", |(prefix, _)| prefix);
-        let is_own = ["kubernetes.io", "k8s.io"]
-            .iter()
-            .any(|own| prefix == *own || prefix.strip_suffix(own).is_some_and(|rest| rest.ends_with('.')));
-        if is_own && !OPEN_PREFIXES.contains(&prefix) && !OPEN_LABELS.contains(&key.as_str()) {
+        if is_reserved_label(key) {
             let shown: String = key.chars().take(200).collect();
             return refuse(format!("The node label {shown} has a prefix that is reserved."));
         }
@@ -253,7 +232,6 @@ pub(crate) fn render_new(group: &NodeGroup, asked: &NewGroup, cluster_labels: &L
                 fields.remove(name);
             }
         }
-        fields.insert("merge_labels".to_owned(), json!(asked.merge_labels));
     }
     answer
 }

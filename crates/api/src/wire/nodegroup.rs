@@ -42,8 +42,8 @@ pub(crate) struct Shown<'a> {
     labels_overridden: Labels,
     labels_added: Labels,
     labels_skipped: Labels,
-    node_labels: Option<&'a BTreeMap<String, String>>,
-    node_taints: Option<&'a [BTreeMap<String, String>]>,
+    node_labels: &'a BTreeMap<String, String>,
+    node_taints: &'a [BTreeMap<String, String>],
     created_at: Timestamp,
     updated_at: Option<Timestamp>,
 }
@@ -84,8 +84,8 @@ pub(crate) fn render<'a>(group: &'a NodeGroup, cluster_labels: &Labels, base: &'
         labels_overridden: diff.overridden,
         labels_added: diff.added,
         labels_skipped: diff.skipped,
-        node_labels: (!group.node_labels.is_empty()).then_some(&group.node_labels),
-        node_taints: (!group.node_taints.is_empty()).then_some(&group.node_taints),
+        node_labels: &group.node_labels,
+        node_taints: &group.node_taints,
         created_at: Timestamp(group.created_at),
         updated_at: group.updated_at.map(Timestamp),
     }

@@ -180,14 +180,18 @@ impl Body {
         })
     }
 
+    /// A map from text to text.
+    pub(crate) fn map(&mut self, name: &str) -> ApiResult<Field<BTreeMap<String, String>>> {
+        self.take(name).try_map(|value| texts_of(name, value))
+    }
+
     /// A list of maps from text to text.
     pub(crate) fn maps(&mut self, name: &str) -> ApiResult<Field<Vec<BTreeMap<String, String>>>> {
         self.take(name).try_map(|value| {
             let Value::Array(items) = value else {
                 return Err(ApiError::invalid(name, shown(&value), "Value should be a list"));
             };
-            let maps = items.into_iter().map(|item| Ok(labels_of(name, item)?.0));
-            maps.collect()
+            items.into_iter().map(|item| texts_of(name, item)).collect()
         })
     }
 
@@ -316,6 +320,15 @@ fn labels_of(name: &str, value: Value) -> ApiResult<Labels> {
     let labels = Labels(labels);
     check_size(name, &labels)?;
     Ok(labels)
+}
+
+/// As labels, but nothing is made a text that is none.
+fn texts_of(name: &str, value: Value) -> ApiResult<BTreeMap<String, String>> {
+    let mut values = value.as_object().into_iter().flat_map(Map::values);
+    if let Some(odd) = values.find(|value| !value.is_string()) {
+        return Err(ApiError::invalid(name, shown(odd), "Value should be a text"));
+    }
+    Ok(labels_of(name, value)?.0)
 }
 
 /// Refuses labels that are too many or too long to be stored.

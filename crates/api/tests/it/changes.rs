@@ -358,7 +358,7 @@ async fn a_node_group_is_made_changed_and_removed() {
     let patched = standing.call("PATCH", &of_group, patch).await.expect(202);
     assert_eq!(
         (&patched["node_labels"], &patched["node_taints"]),
-        (&json!({"tier": "fast"}), &Value::Null)
+        (&json!({"tier": "fast"}), &json!([]))
     );
     assert_eq!(
         (&patched["max_node_count"], &patched["status"]),

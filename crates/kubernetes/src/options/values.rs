@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jeroboam_blueprint::read::{is_plain, items};
 use jeroboam_driver::Invalid;
 use jeroboam_types::NodeGroup;
+use jeroboam_types::nodegroup::is_reserved_label;
 use serde::Serialize;
 
 use crate::API_PORT;
@@ -86,10 +87,7 @@ pub(crate) fn node_labels(group: &NodeGroup) -> Result<Vec<(String, String)>, In
                 "{key:?} = {value:?} is not a label of Kubernetes"
             )));
         }
-        let domain = key.split_once('/').map_or("", |(domain, _)| domain);
-        let is_of = |parent: &str| domain == parent || domain.ends_with(&format!(".{parent}"));
-        let allowed = is_of("kubelet.kubernetes.io") || is_of("node.kubernetes.io");
-        if (is_of("kubernetes.io") || is_of("k8s.io")) && !allowed {
+        if is_reserved_label(key) {
             return Err(invalid(format!("{key:?} is not one that a node may give itself")));
         }
         labels.push((key.clone(), value.clone()));
