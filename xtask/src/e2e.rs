@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, run};
+use crate::setup::{self, cache_directory};
+use crate::{cargo, run, run_with};
 
 /// What makes binaries, container images and the machines' image. A change makes new ones.
 const RECIPE: [(&str, &str); 6] = [
@@ -24,20 +25,42 @@ const RECIPE: [(&str, &str); 6] = [
 
 const SCRIPTS: &str = "xtask/e2e/kubernetes";
 
-/// Builds what is missing, creates a cluster, uses it, deletes it. `arguments` go to `jeroboam demo`.
+/// Builds what is missing, then plays what tenants do with clusters. `arguments` go to the scenario.
 pub fn kubernetes(arguments: &[String]) -> Result<()> {
+    setup::clients()?;
     cargo(&["build", "--quiet", "--package", "jeroboam"])?;
     let program = "target/debug/jeroboam";
     run(program, &["simcloud", "--prepare"])?;
-    let root = image()?;
-    let root = root.to_str().context("the cache directory is not UTF-8")?;
-    let fixed = ["demo", "--once", "--coe", "kubernetes", "--image-root", root];
+    let image = image()?;
+    let clients = cache_directory()?.join("clients/bin");
+    let text = |path: &Path| path.to_str().map(str::to_owned).context("a path is not UTF-8");
+    let variables = [
+        ("PYTHONPATH", SCRIPTS.to_owned()),
+        ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
+        ("E2E_OPENSTACK", text(&clients.join("openstack"))?),
+        ("E2E_KUBECTL", text(&image.binaries.join("bin/kubectl"))?),
+    ];
+    let root = text(&image.root)?;
+    let fixed = ["-m", "scenario", "--program", program, "--image-root", &root];
     let given = arguments.iter().map(String::as_str);
-    run(program, &fixed.into_iter().chain(given).collect::<Vec<_>>())
+    run_with(
+        &text(&clients.join("python"))?,
+        &fixed.into_iter().chain(given).collect::<Vec<_>>(),
+        &variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect::<Vec<_>>(),
+    )
 }
 
-/// Root file system of a machine image with Kubernetes; made once, in about eight minutes.
-fn image() -> Result<PathBuf> {
+/// A machine image with Kubernetes, and what it was made of.
+struct Image {
+    root: PathBuf,
+    binaries: PathBuf,
+}
+
+/// The image; made once, in about eight minutes.
+fn image() -> Result<Image> {
     let cache = cache_directory()?;
     let base = newest(&cache, "nodes-bookworm-")?.context("there is no base image")?;
     let base_name = base
@@ -48,8 +71,8 @@ fn image() -> Result<PathBuf> {
     let binaries = cache.join(format!("kubernetes-1.20.2-{:016x}", digest(&texts(&[0]))));
     let parts = texts(&[0, 1, 2, 3, 4, 5]) + &base_name;
     let root = cache.join(format!("nodes-kubernetes-{:016x}", digest(&parts)));
-    if root.is_dir() {
-        return Ok(root);
+    if root.is_dir() && binaries.is_dir() {
+        return Ok(Image { root, binaries });
     }
     let script = |name: &str| format!("{SCRIPTS}/{name}");
     let path = |path: &Path| path.to_string_lossy().into_owned();
@@ -64,7 +87,7 @@ fn image() -> Result<PathBuf> {
         "bash",
         &[&script("image.sh"), &path(&base), &path(&binaries), &path(&root)],
     )?;
-    Ok(root)
+    Ok(Image { root, binaries })
 }
 
 /// The youngest directory of a name's beginning.
@@ -79,18 +102,6 @@ fn newest(directory: &Path, prefix: &str) -> Result<Option<PathBuf>> {
         }
     }
     Ok(found.into_iter().max().map(|(_, path)| path))
-}
-
-fn cache_directory() -> Result<PathBuf> {
-    let of = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    let cache = of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache")));
-    Ok(cache
-        .context("neither XDG_CACHE_HOME nor HOME is set")?
-        .join("jeroboam"))
 }
 
 /// FNV-1a: names a recipe, and guards nothing.

@@ -48,7 +48,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// A cluster on machines that boot: `e2e kubernetes`; further arguments go to `jeroboam demo`
+    /// A cluster on machines that boot: `e2e kubernetes`; see docs/contributor/machines.md for further arguments
     E2e {
         /// What runs on the machines
         coe: Coe,

@@ -137,6 +137,9 @@ pub struct DemoArguments {
     /// Go on by itself: run a service on the cluster, check it, delete the cluster, stop, exit 0 if all went well
     #[arg(long)]
     pub once: bool,
+    /// Only start the cloud and the service, and create nothing
+    #[arg(long, conflicts_with = "once")]
+    pub empty: bool,
     /// One JSON object a line instead of text
     #[arg(long)]
     pub json: bool,

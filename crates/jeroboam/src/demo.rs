@@ -84,6 +84,10 @@ async fn with_service(
     cloud: &SimCloud,
     service: &Process,
 ) -> anyhow::Result<()> {
+    if arguments.empty {
+        next_steps(arguments, reporter, cloud, service, None)?;
+        return std::future::pending().await;
+    }
     let tenant = Tenant::log_in(&cloud.auth_url(), &service.url).await?;
     let template = tenant.create_template(&template(arguments)).await?;
     let begun = Instant::now();
@@ -123,7 +127,7 @@ async fn with_service(
         }),
     );
     if !arguments.once {
-        next_steps(arguments, reporter, cloud, service, &shown)?;
+        next_steps(arguments, reporter, cloud, service, Some(&shown))?;
         return std::future::pending().await;
     }
     if arguments.nodes == Nodes::Real {
@@ -189,13 +193,13 @@ fn plain_template(arguments: &DemoArguments) -> Value {
     })
 }
 
-/// What a user does now.
+/// What a user does now, with the cluster that runs, if there is one.
 fn next_steps(
     arguments: &DemoArguments,
     reporter: &Reporter,
     cloud: &SimCloud,
     service: &Process,
-    cluster: &Value,
+    cluster: Option<&Value>,
 ) -> anyhow::Result<()> {
     let openrc = arguments.state_dir.join("openrc");
     let exports: String = crate::clients::environment(&cloud.auth_url())
@@ -208,18 +212,29 @@ fn next_steps(
         (Nodes::Real, DemoCoe::Kubernetes) => "  kubectl get nodes\n",
         (Nodes::StateOnly, _) => "",
     };
+    let mut words = match cluster {
+        Some(_) => "\nThe cluster runs.".to_owned(),
+        None => "\nThe cloud and the service run.".to_owned(),
+    };
+    words += &format!(
+        " In another terminal:\n\n  . {}\n  openstack coe cluster list\n",
+        openrc.display()
+    );
+    if let Some(cluster) = cluster {
+        words += &format!(
+            "  mkdir -p certs && eval $(openstack coe cluster config demo --dir certs --force --output-certs)\n\
+             {docker}\nThe API of the cluster is {}.",
+            text(&cluster["api_address"])
+        );
+    }
+    words += &format!(
+        "\nThe Magnum API is {}.\nThe service logs to {}. Ctrl-C stops everything.",
+        service.url,
+        service.log.display()
+    );
     reporter.event(
         "next",
-        &format!(
-            "\nThe cluster runs. In another terminal:\n\n  . {openrc}\n  openstack coe cluster list\n  \
-             mkdir -p certs && eval $(openstack coe cluster config demo --dir certs --force --output-certs)\n{docker}\n\
-             The API of the cluster is {address}; the Magnum API is {url}.\n\
-             The service logs to {log}. Ctrl-C stops everything.",
-            openrc = openrc.display(),
-            address = text(&cluster["api_address"]),
-            url = service.url,
-            log = service.log.display(),
-        ),
+        &words,
         json!({"openrc": openrc, "log": service.log, "magnum_url": service.url}),
     );
     Ok(())

@@ -78,6 +78,13 @@ fn answer(shared: &Shared, call: &Call) -> Result<Reply, Mistake> {
             shared.reseed(seed);
             Reply::empty(204)
         }
+        ("POST", ["servers", id, "power-cut"]) => {
+            let machines = shared.machines.as_ref();
+            machines
+                .ok_or_else(|| bad("servers are rows of a table here: there is no power to cut"))?
+                .kill(id);
+            Reply::empty(204)
+        }
         ("PUT", ["endpoints", service_type]) => {
             let url = body["url"].as_str().ok_or_else(|| bad("`url` is wanted"))?;
             shared.with_world(|world| keystone::set_endpoint(world, service_type, url));

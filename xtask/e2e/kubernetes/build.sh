@@ -38,8 +38,8 @@ unset APT_CONFIG
 for deb in golang-1.19-*.deb; do dpkg -x "$deb" "$work/tools"; done
 for deb in etcd-*.deb; do dpkg -x "$deb" "$work/etcd"; done
 cp "$work"/etcd/usr/bin/{etcd,etcdctl} "$dir/bin/"
-for deb in busybox-static conntrack lib* containernetworking-plugins iptables; do
-    for file in "$deb"_*.deb; do [ ! -e "$file" ] || dpkg -x "$file" "$dir/packages"; done
+for deb in busybox-static_*.deb conntrack_*.deb lib*.deb containernetworking-plugins_*.deb iptables_*.deb; do
+    dpkg -x "$deb" "$dir/packages"
 done
 
 # The vendored reflect2 1.0.1 crashes when built by Go 1.18 and later; Debian has 1.0.2.

@@ -123,8 +123,10 @@ def main(directory):
         proxy.program("usr/lib/x86_64-linux-gnu/xtables/" + name, os.path.realpath(extensions + "/" + name), packages)
     proxy.program("usr/sbin/conntrack", packages + "/usr/sbin/conntrack", packages)
     save("kube-proxy", KUBERNETES, proxy, None)
-    # A web server that says which pod it is.
-    web = Root().busybox(packages).text("www/cgi-bin/name", "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\nhostname\n", 0o755)
+    # A web server that says which pod it is, and who asks.
+    web, head = Root().busybox(packages), "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n"
+    web.text("www/cgi-bin/name", head + "hostname\n", 0o755)
+    web.text("www/cgi-bin/peer", head + "echo \"$REMOTE_ADDR\"\n", 0o755)
     save("web", "1", web, None, ["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"])
 
 

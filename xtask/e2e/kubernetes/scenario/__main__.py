@@ -1,0 +1,63 @@
+"""`cargo xtask e2e kubernetes`: the life of clusters on machines that boot, as their tenants see it.
+
+Each step is a line with the seconds since the last one; the first that fails ends the run. E2E_OPENSTACK and
+E2E_KUBECTL name the clients.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import time
+
+from .cloud import Cloud, Failed
+from .compare import compare
+from .life import deleted, life
+from .masters import masters
+
+
+class Steps:
+    """Prints what was done and how long it took."""
+
+    def __init__(self):
+        self.begun = self.last = time.monotonic()
+
+    def __call__(self, text):
+        now = time.monotonic()
+        print(f"{now - self.last:6.1f} s  {text}", flush=True)
+        self.last = now
+
+
+def main():
+    arguments = argparse.ArgumentParser(prog="cargo xtask e2e kubernetes")
+    arguments.add_argument("--program", required=True, help=argparse.SUPPRESS)
+    arguments.add_argument("--image-root", required=True, help=argparse.SUPPRESS)
+    arguments.add_argument("--state-dir", default="/var/tmp/jeroboam-e2e", help="where disks and logs are")
+    arguments.add_argument("--only", choices=["life", "masters"], help="one of the two clusters")
+    arguments.add_argument("--compare", action="store_true", help="also boot the same user-data by a plain script")
+    given = arguments.parse_args()
+    certificates = os.path.join(given.state_dir, "certificates")
+    step = Steps()
+    cloud = Cloud(given.program, given.image_root, given.state_dir)
+    step("the cloud and the service run")
+    try:
+        if given.only != "masters":
+            cluster, seconds = life(cloud, step, os.path.join(certificates, "life"))
+            deleted(cloud, step, cluster)
+            if given.compare:
+                deleted(cloud, step, compare(cloud, step, os.path.join(certificates, "compare")))
+        if given.only != "life":
+            cluster = masters(cloud, step, os.path.join(certificates, "masters"))
+            deleted(cloud, step, cluster)
+    except Failed as failure:
+        keep = shutil.copy(cloud.facts["log"], "/tmp/jeroboam-e2e.log")
+        print(f"FAILED: {failure}\nThe service's log: {keep}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        cloud.stop()
+    print(f"{time.monotonic() - step.begun:6.1f} s  in all", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
