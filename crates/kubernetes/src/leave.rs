@@ -123,11 +123,8 @@ async fn step(access: &Access, host_name: &str, overdue: bool) -> Result<Option<
 /// Asks for an eviction. One that a disruption budget does not allow now (429) is asked for again.
 async fn evict(api: &Api, pod: &Pod) -> Result<(), String> {
     let (name, namespace) = (&pod.metadata.name, &pod.metadata.namespace);
-    let eviction = json!({
-        "apiVersion": "policy/v1",
-        "kind": "Eviction",
-        "metadata": {"name": name, "namespace": namespace},
-    });
+    // Without a version it is read as the API's own: policy/v1beta1 up to 1.21, policy/v1 since.
+    let eviction = json!({"metadata": {"name": name, "namespace": namespace}});
     let path = format!("api/v1/namespaces/{namespace}/pods/{name}/eviction");
     let body = Some(("application/json", &eviction));
     match api.change(Method::POST, &path, body).await? {

@@ -41,6 +41,13 @@ async fn leave_with(node: (u16, Value), pods: Value, overdue: bool) -> (Departur
     };
     let departure = leave(&access, "n", overdue).await;
     let seen = requests.lock().unwrap().clone();
+    for (what, body) in &seen {
+        // 1.20 and 1.21 refuse policy/v1, and 1.25 and later may refuse policy/v1beta1.
+        assert!(
+            !what.ends_with("/eviction") || body.get("apiVersion").is_none(),
+            "{body}"
+        );
+    }
     let changes = seen.into_iter().map(|(what, _)| what);
     (
         departure,
