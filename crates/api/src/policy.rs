@@ -354,6 +354,28 @@ mod tests {
     }
 
     #[test]
+    fn rules_of_older_releases_mean_the_same_where_clusters_have_no_users() {
+        let grants = |name: &str, caller: &Caller, target: Target<'_>| {
+            let asked = caller.enforce(name, target).now_or_never();
+            asked.unwrap().is_ok()
+        };
+        let (own, creator, colleague) = ("project".into(), "user".into(), "colleague".into());
+        let (mine, theirs) = (Target::Object(&own, &creator), Target::Object(&own, &colleague));
+        let (member, admin) = (caller(&["member"]), caller(&["admin"]));
+        for (name, of_mine, of_theirs, of_admin) in [
+            ("cluster_user", false, false, false),
+            ("deny_cluster_user", true, true, true),
+            ("user_or_cluster_user", true, false, false),
+            ("admin_or_user_or_cluster_user", true, false, true),
+            ("admin_or_project_member_cluster_user", false, false, true),
+        ] {
+            assert_eq!(grants(name, &member, mine), of_mine, "{name}");
+            assert_eq!(grants(name, &member, theirs), of_theirs, "{name}");
+            assert_eq!(grants(name, &admin, theirs), of_admin, "{name}");
+        }
+    }
+
+    #[test]
     fn certificates_are_for_the_creator_for_managers_and_for_administrators() {
         let (own, creator, colleague) = ("project".into(), "user".into(), "colleague".into());
         let member = caller(&["member", "reader"]);

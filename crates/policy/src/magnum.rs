@@ -158,6 +158,38 @@ pub const RULES: &[Registered<'static>] = &[
         "Administrators, and the user who made it if still a reader",
     )
     .instead_of(USER),
+    // Names of Magnum up to 2026.1, whose clusters had users that called back: overrides written for it go on to mean
+    // what they meant where there are no such users.
+    base(
+        "cluster_user",
+        "user_id:%(trustee_user_id)s",
+        "The cluster's own user in Magnum up to 2026.1: nobody here",
+    )
+    .own(),
+    base(
+        "deny_cluster_user",
+        "not domain_id:%(trustee_domain_id)s",
+        "Everybody but users of clusters in Magnum up to 2026.1: everybody here",
+    )
+    .own(),
+    base(
+        "user_or_cluster_user",
+        "rule:is_user or rule:cluster_user",
+        "The user who made it; the name is of Magnum up to 2026.1",
+    )
+    .own(),
+    base(
+        "admin_or_user_or_cluster_user",
+        "is_admin:True or rule:user_or_cluster_user",
+        "Administrators, and the user who made it; the name is of Magnum up to 2026.1",
+    )
+    .own(),
+    base(
+        "admin_or_project_member_cluster_user",
+        "(rule:context_is_admin) or ((rule:project_member) and (rule:cluster_user))",
+        "Administrators; the name is of Magnum up to 2026.1",
+    )
+    .own(),
     base(
         "system_reader",
         "role:reader and system_scope:all",
@@ -619,7 +651,15 @@ mod tests {
         );
         assert!(reader.contains("cluster:get") && !reader.contains("cluster:create"));
         let stranger = json!({"roles": ["member", "reader"], "project_id": "q", "user_id": "u"});
-        assert_eq!(granted(stranger, &options), ["is_user", "admin_or_user"].into());
+        // None of them guards anything but together with what a stranger has not.
+        let of_anybody = [
+            "admin_or_user",
+            "admin_or_user_or_cluster_user",
+            "deny_cluster_user",
+            "is_user",
+            "user_or_cluster_user",
+        ];
+        assert_eq!(granted(stranger, &options), of_anybody.into());
         let admin = granted(
             json!({"roles": ["admin"], "project_id": "q", "is_admin": true}),
             &options,
