@@ -284,6 +284,25 @@ async fn a_patch_changes_the_workers_and_the_health_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_health_is_told_by_who_made_the_cluster_and_not_by_every_member() {
+    let standing = Standing::start().await;
+    let replace = |path: &str, value: Value| Some(json!([{"op": "replace", "path": path, "value": value}]));
+    for (name, role, status) in [("colleague", "member", 403), ("chief", "manager", 202)] {
+        standing.rig.add_user(name, "demo", &[role]);
+        let token = standing.rig.token(name, "demo").await;
+        let patch = async |body| {
+            standing
+                .rig
+                .call(&token, "PATCH", "/v1/clusters/prod", body)
+                .await
+        };
+        let told = patch(replace("/health_status", json!("UNHEALTHY"))).await;
+        assert_eq!(told.status.as_u16(), status, "{name}: {}", told.text);
+        patch(replace("/node_count", json!(3))).await.expect(202);
+    }
+}
+
+#[tokio::test]
 async fn the_argument_rollback_is_a_boolean_since_1_3() {
     let standing = Standing::start().await;
     let at = async |version: &str, path: &str| {
