@@ -41,6 +41,9 @@ pub struct Defaults {
     /// `[cinder] default_docker_volume_type`; empty for Cinder's own default.
     #[serde(default)]
     pub docker_volume_type: String,
+    /// `[cinder] default_etcd_volume_type`; empty for Cinder's own default.
+    #[serde(default)]
+    pub etcd_volume_type: String,
     /// `[cinder] default_boot_volume_type`; empty for Cinder's own default.
     #[serde(default)]
     pub boot_volume_type: String,

@@ -113,6 +113,21 @@ mod tests {
     }
 
     #[test]
+    fn the_operators_type_of_etcds_volumes_holds_without_a_label() {
+        let mut ask = ask(1, 0);
+        let volumes = |ask: &Ask| text(ask).matches("\"slow\"").count();
+        ask.cluster.labels.0.insert("etcd_volume_size".into(), "8".into());
+        assert_eq!(volumes(&ask), 0);
+        ask.resolved.defaults.etcd_volume_type = "slow".into();
+        assert_eq!(volumes(&ask), 1);
+        ask.cluster
+            .labels
+            .0
+            .insert("etcd_volume_type".into(), "fast".into());
+        assert_eq!(volumes(&ask), 0);
+    }
+
+    #[test]
     fn everything_that_is_needed_is_in_the_graph_and_nothing_needs_itself() {
         for (masters, workers, balanced) in [(1, 0, false), (1, 2, true), (5, 9, true)] {
             let mut ask = ask(masters, workers);

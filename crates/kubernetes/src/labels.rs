@@ -130,7 +130,16 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         Cluster,
         "size of a volume for etcd's data on each master; 0 for none",
     ),
-    label("etcd_volume_type", Text, Nothing, Cluster, "volume type of that"),
+    label(
+        "etcd_volume_type",
+        Text,
+        Operator {
+            section: "cinder",
+            name: "default_etcd_volume_type",
+        },
+        Cluster,
+        "volume type of that",
+    ),
     label(
         "coredns_enabled",
         Bool,

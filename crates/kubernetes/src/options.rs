@@ -99,6 +99,7 @@ impl Options {
             etcd_tag: label(ask, None, "etcd_tag", values::tag)?,
             etcd_volume_size: label(ask, None, "etcd_volume_size", read::number)?.unwrap_or(0),
             etcd_volume_type: label(ask, None, "etcd_volume_type", read::word)?
+                .or_else(|| Some(ask.resolved.defaults.etcd_volume_type.clone()))
                 .filter(|name| !name.is_empty()),
             core_dns: label(ask, None, "coredns_enabled", read::boolean)?.unwrap_or(true),
             cgroup_driver: label(ask, None, "cgroup_driver", values::cgroup_driver)?

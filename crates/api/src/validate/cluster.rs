@@ -300,6 +300,7 @@ fn operator_defaults(cx: &Context) -> Defaults {
     let (cinder, cluster) = (&cx.config().cinder, &cx.config().cluster);
     Defaults {
         docker_volume_type: cinder.default_docker_volume_type.clone().unwrap_or_default(),
+        etcd_volume_type: cinder.default_etcd_volume_type.clone().unwrap_or_default(),
         boot_volume_type: cinder.default_boot_volume_type.clone().unwrap_or_default(),
         boot_volume_size: cinder.default_boot_volume_size,
         affinity_policy: cluster.nodes_affinity_policy.as_str().to_owned(),
