@@ -12,7 +12,8 @@ use secrecy::SecretString;
 use crate::option::Initial::{HostName, Text, Unset};
 use crate::option::sections;
 use crate::value::{
-    AffinityPolicy, AuthType, CertManager, IdentityMode, Interface, RemoteContentType, TlsVersion,
+    AffinityPolicy, AuthType, CertManager, IdentityMode, Interface, RemoteContentType, SyslogFacility,
+    TlsVersion,
 };
 
 /// Names for `[x509] allowed_extensions`.
@@ -133,6 +134,10 @@ sections! {
         log_dir: Option<PathBuf> = Unset;
         /// Log to the standard error output also when there is a log_file.
         use_stderr: bool = Text("false");
+        /// Log to the system's syslog, too where there is a log_file or use_stderr.
+        use_syslog: bool = Text("false");
+        /// Facility of syslog that lines are told under, such as LOG_USER, LOG_DAEMON or LOG_LOCAL0.
+        syslog_log_facility: SyslogFacility = Text("LOG_USER");
         /// Log one JSON object a line.
         use_json: bool = Text("false");
         /// Seconds that requests under way may take to end after a shutdown began; 0 for no limit.

@@ -76,6 +76,32 @@ impl OptionValue for bool {
     }
 }
 
+/// Which kind of program tells something to syslog: a number of RFC 5424.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyslogFacility(pub u8);
+
+/// Names of the facilities, in the order of their numbers; 12 to 15 have none that all systems know.
+const FACILITIES: [&str; 24] = [
+    "KERN", "USER", "MAIL", "DAEMON", "AUTH", "SYSLOG", "LPR", "NEWS", "UUCP", "CRON", "AUTHPRIV", "FTP", "",
+    "", "", "", "LOCAL0", "LOCAL1", "LOCAL2", "LOCAL3", "LOCAL4", "LOCAL5", "LOCAL6", "LOCAL7",
+];
+
+impl OptionValue for SyslogFacility {
+    const KIND: &'static str = "string value";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let name = text.trim().to_uppercase();
+        let name = name.strip_prefix("LOG_").unwrap_or(&name);
+        let known = FACILITIES
+            .iter()
+            .position(|known| !known.is_empty() && *known == name);
+        let number = known.and_then(|number| u8::try_from(number).ok());
+        number.map(Self).ok_or_else(|| {
+            "the name of a facility of syslog, such as LOG_USER, LOG_DAEMON or LOG_LOCAL0".to_owned()
+        })
+    }
+}
+
 impl OptionValue for Vec<String> {
     const KIND: &'static str = "list value";
     const EMPTY_IS_UNSET: bool = false;

@@ -1,4 +1,6 @@
-//! Logs: to standard error, to a file that can be opened anew, or both; as lines or JSON.
+//! Logs: to standard error, to a file that can be opened anew, to syslog, or several of them; as lines or JSON.
+
+mod syslog;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -7,8 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use jeroboam_config::sections::General;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+
+use self::syslog::Syslog;
 
 /// How to log.
 #[derive(Clone, Debug)]
@@ -19,8 +24,10 @@ pub struct Logging {
     pub json: bool,
     /// File to append to.
     pub file: Option<PathBuf>,
-    /// Standard error too when there is a file.
+    /// Standard error too when there is a file or syslog.
     pub stderr: bool,
+    /// Facility of syslog, if it is told.
+    pub syslog: Option<u8>,
 }
 
 impl Logging {
@@ -35,6 +42,7 @@ impl Logging {
             json: section.use_json,
             file,
             stderr: section.use_stderr,
+            syslog: section.use_syslog.then_some(section.syslog_log_facility.0),
         }
     }
 }
@@ -75,9 +83,12 @@ pub fn start(logging: &Logging) -> anyhow::Result<LogFile> {
         })),
         None => None,
     };
+    let syslog = logging.syslog.map(Syslog::open).transpose();
+    let syslog = syslog.context("cannot prepare to log to syslog")?;
     let writer = Writer {
-        stderr: logging.stderr || opened.is_none(),
+        stderr: logging.stderr || (opened.is_none() && syslog.is_none()),
         file: opened.clone(),
+        syslog,
     };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -100,22 +111,35 @@ fn open(path: &Path) -> anyhow::Result<File> {
 struct Writer {
     stderr: bool,
     file: Option<Arc<Opened>>,
+    syslog: Option<Syslog>,
 }
 
 /// Where one line goes.
 struct Line<'a> {
     stderr: bool,
     file: Option<MutexGuard<'a, File>>,
+    syslog: Option<(&'a Syslog, Level)>,
 }
 
 impl<'a> MakeWriter<'a> for Writer {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
+        self.line(Level::INFO)
+    }
+
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line<'a> {
+        self.line(*meta.level())
+    }
+}
+
+impl Writer {
+    fn line(&self, level: Level) -> Line<'_> {
         let file = self.file.as_ref();
         Line {
             stderr: self.stderr,
             file: file.map(|opened| opened.file.lock().unwrap_or_else(PoisonError::into_inner)),
+            syslog: self.syslog.as_ref().map(|syslog| (syslog, level)),
         }
     }
 }
@@ -127,6 +151,9 @@ impl Write for Line<'_> {
         }
         if self.stderr {
             io::stderr().write_all(line)?;
+        }
+        if let Some((syslog, level)) = &self.syslog {
+            syslog.tell(level, line)?;
         }
         Ok(line.len())
     }
