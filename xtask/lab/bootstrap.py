@@ -131,6 +131,11 @@ def networks():
         router = network.create_router(
             name="router1", project_id=owner, external_gateway_info={"network_id": public.id})
         network.add_interface_to_router(router, subnet_id=subnet.id)
+    # A subnet of its own that pods can be routed in.
+    small = network.find_network("small", project_id=owner) or network.create_network(
+        name="small", project_id=owner)
+    network.find_subnet("small", project_id=owner) or network.create_subnet(
+        name="small", network_id=small.id, project_id=owner, ip_version=4, cidr="10.11.0.0/24")
     # Amphorae live in a network of the service project.
     owner = project("service").id
     amphorae = network.find_network("lb-mgmt", project_id=owner) or network.create_network(

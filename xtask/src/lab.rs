@@ -84,8 +84,11 @@ pub fn run(place: &Place, task: Task) -> Result<()> {
     }
 }
 
-/// Compares Jeroboam with PyPI's Magnum on the lab.
+/// Compares Jeroboam with PyPI's Magnum on the lab; with `--render` only writes the page of known differences.
 pub fn diff_magnum(place: &Place, program: Option<&Path>, arguments: &[String]) -> Result<()> {
+    if arguments.iter().any(|argument| argument == "--render") {
+        return jeroboam::page_of_differences(&[]);
+    }
     let lab = Lab::new(place)?;
     up(&lab, &["magnum".to_owned()], &[])?;
     jeroboam::compare(&lab, program, arguments)
@@ -193,6 +196,12 @@ mod tests {
         ports.sort_unstable();
         ports.dedup();
         assert_eq!(ports.len(), services::ALL.len());
+    }
+
+    #[test]
+    fn the_page_of_differences_is_what_the_list_says() {
+        jeroboam::page_of_differences(&["--check"])
+            .expect("run cargo xtask diff-magnum -- --render, and read what has changed");
     }
 
     #[test]

@@ -121,6 +121,16 @@ fn memory(jeroboam: &Server, magnum: Option<&Server>) -> Memory {
     (megabytes(jeroboam), magnum.map(megabytes))
 }
 
+/// Largest part of Magnum's memory that is to be needed.
+const GOAL_OF_MEMORY: f64 = 0.1;
+
+fn heavy((own, magnum): Memory) -> Option<String> {
+    let magnum = magnum.filter(|magnum| own >= magnum * GOAL_OF_MEMORY)?;
+    Some(format!(
+        "memory: {own:.0} MB are not below a tenth of Magnum's {magnum:.0} MB"
+    ))
+}
+
 fn document(
     options: &Options,
     cloud: &Cloud,
@@ -158,7 +168,8 @@ fn document(
         };
         let _ = writeln!(out, "| {when} | {own:.0} | {other} | {part} |");
     }
-    let misses = misses(rows);
+    let mut misses = misses(rows);
+    misses.extend(memory.iter().filter_map(|memory| heavy(*memory)));
     if misses.is_empty() {
         out.push_str("\nAll goals are reached.\n");
     } else {

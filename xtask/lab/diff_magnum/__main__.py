@@ -25,7 +25,6 @@ def arguments():
     parser.add_argument("--only", default="", help="regular expression of names of cases")
     parser.add_argument("--no-sequences", action="store_true", help="leave out what changes clusters")
     parser.add_argument("--report", help="file for every difference, also the listed ones")
-    parser.add_argument("--render", action="store_true", help="write the page of differences and do nothing else")
     return parser.parse_args()
 
 
@@ -58,9 +57,6 @@ def signing_request():
 def main():
     options = arguments()
     listed = known.load()
-    if options.render:
-        known.render(listed)
-        return 0
     held = tokens()
     sides = [Side("magnum", options.magnum, held), Side("jeroboam", options.jeroboam, held)]
     for side in sides:
@@ -79,9 +75,13 @@ def main():
                 rule = known.find(listed, case.name, line)
                 used.add(rule and rule.number)
                 if report:
-                    print(f"{'known' if rule else 'NEW'}\t{case.name}\t{line}", file=report, flush=True)
+                    bodies = f"\t{left.body}\t{right.body}" if line.startswith("status") else ""
+                    print(f"{rule.number if rule else 'NEW'}\t{case.name}\t{line}{bodies}", file=report, flush=True)
                 if not rule:
                     unlisted.append((case.name, line, left.body, right.body))
+            if case.method != "GET" and "/clusters/{cluster}" in case.path and 202 in (left.status, right.status):
+                # The next case wants a cluster that stands.
+                wait(Side.settle)
             return left, right
 
         def wait(condition):

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import sys
 import tomllib
 from dataclasses import dataclass
 
@@ -67,3 +68,10 @@ def render(rules):
 
 def is_rendered(rules):
     return PAGE.exists() and PAGE.read_text() == text(rules)
+
+
+if __name__ == "__main__":
+    # `--check` only says whether the page is what the list makes of it.
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(not is_rendered(load()))
+    render(load())

@@ -3,33 +3,11 @@
 import time
 
 from .cases import PATCHED, TEMPLATE
-from .sides import Case
-
-# How long an operation may take, in seconds: Magnum looks at its clusters every ten.
-PATIENCE = 300
-
-
-def settled(path="/v1/clusters/{cluster}"):
-    """Waits until the cluster is not being worked on."""
-    def wait(side):
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            response = side.send(Case("wait", "GET", path))
-            if response.status_code == 404:
-                return
-            status = response.json().get("status", "")
-            if status.endswith(("_COMPLETE", "_FAILED")):
-                # What is compared next is a complete cluster.
-                if status.endswith("_FAILED"):
-                    print(f"{side.name}: {path} is {status}: {response.json().get('status_reason')}")
-                return
-            time.sleep(0.5)
-        raise SystemExit(f"{side.name}: {path} is still {status} after {PATIENCE} s")
-    return wait
+from .sides import PATIENCE, Case, Side
 
 
 def no_clusters(side):
-    """Waits until clusters that cases made and deleted are gone."""
+    """Deletes clusters that are left of cases, and waits until there are none."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         response = side.send(Case("wait", "GET", "/v1/clusters"))
@@ -40,8 +18,12 @@ def no_clusters(side):
         failed = [one for one in clusters if one["status"] == "DELETE_FAILED"]
         if failed:
             raise SystemExit(f"{side.name}: {failed}")
+        # Magnum knows nothing yet of a cluster that it has just accepted, and loses its deletion.
+        for one in clusters:
+            if one["status"].endswith(("_COMPLETE", "_FAILED")):
+                side.send(Case("undo", "DELETE", f"/v1/clusters/{one['uuid']}"))
         time.sleep(0.5)
-    raise SystemExit(f"{side.name}: clusters are left: {clusters}")
+    raise SystemExit(f"{side.name}: clusters are left: {[one.get('name') for one in clusters]}")
 
 
 def prepare(ask, wait):
@@ -56,49 +38,122 @@ def prepare(ask, wait):
               "labels": {"own": "2", "more": "3"}}))
     if left.status != 202 or right.status != 202:
         raise SystemExit(f"no cluster can be made: {left} {right}")
-    wait(settled())
+    wait(Side.settle)
     for path in ("clusters/{cluster}", "clusters", "clusters/detail", "clusters/{cluster}/nodegroups",
                  "clusters/{cluster}/nodegroups/default-worker", "clustertemplates/{template}", "clustertemplates"):
         ask(Case(f"sequence first {path}", "GET", f"/v1/{path}"))
 
 
 def change(ask, wait):
-    """Resize, node groups, rotation, upgrade; after each, what can be seen."""
-    def see(when):
-        wait(settled())
-        for path in ("clusters/{cluster}", "clusters/{cluster}/nodegroups"):
+    """Resize, node groups, rotation, upgrade, each through versions; after each, what can be seen."""
+    cluster, group = "/v1/clusters/{cluster}", "/v1/clusters/{cluster}/nodegroups/{group}"
+
+    def see(when, *more):
+        wait(Side.settle)
+        for path in ("clusters/{cluster}", "clusters/{cluster}/nodegroups", *more):
             ask(Case(f"sequence {path} {when}", "GET", f"/v1/{path}"))
 
-    cluster = "/v1/clusters/{cluster}"
-    ask(Case("sequence resize", "POST", f"{cluster}/actions/resize", body={"node_count": 2}))
-    see("after resize")
-    ask(Case("sequence patch of node_count", "PATCH", cluster,
-             body=[{"op": "replace", "path": "/node_count", "value": 1}]))
-    see("after patch")
-    ask(Case("sequence node group", "POST", f"{cluster}/nodegroups", save="group",
-             body={"name": "more", "node_count": 1, "flavor_id": "m1.small", "labels": {"x": "y"},
-                   "merge_labels": True, "node_labels": {"a": "b"}}))
-    see("after node group")
-    ask(Case("sequence node group shown", "GET", f"{cluster}/nodegroups/more"))
-    ask(Case("sequence node group patched", "PATCH", f"{cluster}/nodegroups/{{group}}",
-             body=[{"op": "replace", "path": "/max_node_count", "value": 5}]))
-    see("after patch of node group")
-    ask(Case("sequence resize of node group", "POST", f"{cluster}/actions/resize",
-             body={"node_count": 2, "nodegroup": "more"}))
-    see("after resize of node group")
-    ask(Case("sequence resize beyond the maximum", "POST", f"{cluster}/actions/resize",
-             body={"node_count": 6, "nodegroup": "more"}))
-    ask(Case("sequence node group deleted", "DELETE", f"{cluster}/nodegroups/more"))
-    see("after deletion of node group")
-    ask(Case("sequence rotation", "PATCH", "/v1/certificates/{cluster}"))
-    see("after rotation")
-    ask(Case("sequence credentials", "PATCH", "/v1/credentials/{cluster}"))
-    see("after credentials")
-    ask(Case("sequence health", "PATCH", cluster, body=[
-        {"op": "replace", "path": "/health_status", "value": "HEALTHY"}]))
-    ask(Case("sequence resize to nothing", "POST", f"{cluster}/actions/resize", body={"node_count": 0}))
+    def resize(count, version="1.14", **more):
+        where = f" of {more['nodegroup']}" if more else ""
+        ask(Case(f"sequence resize{where} to {count} at {version}", "POST", f"{cluster}/actions/resize",
+                 body={"node_count": count, **more}, version=version))
+
+    def patch(path, op, field, *value, version="1.14"):
+        body = [{"op": op, "path": f"/{field}", **({"value": value[0]} if value else {})}]
+        kind = "group" if path == group else "cluster"
+        shown = f" {value[0]!r}" if value else ""
+        ask(Case(f"sequence patch of {kind} {op} /{field}{shown} at {version}", "PATCH", path, body=body,
+                 version=version))
+
+    for version, count in (("1.6", 3), ("1.7", 0), ("1.7", 2), ("1.9", 0), ("1.10", 0), ("1.14", 1)):
+        resize(count, version)
+        see(f"after resize to {count} at {version}")
+    for version, count in (("1.1", 2), ("1.9", 0), ("1.10", 0), ("latest", 1)):
+        patch(cluster, "replace", "node_count", count, version=version)
+        see(f"after patch to {count} at {version}")
+    patch(cluster, "remove", "node_count")
+    see("after removal of node_count")
+    for value in ("HEALTHY", "UNHEALTHY", "UNKNOWN", "BROKEN"):
+        patch(cluster, "replace", "health_status", value)
+        patch(cluster, "replace", "health_status_reason", f"{{'api': '{value}'}}")
+        see(f"after {value}")
+
+    nodegroups(ask, see, resize, patch)
+    rotations(ask, see)
+    templates(ask)
+    upgrades(ask, see)
+    resize(0)
     see("after resize to nothing")
+
+
+def nodegroups(ask, see, resize, patch):
+    """The life of a node group."""
+    groups = "/v1/clusters/{cluster}/nodegroups"
+    group = f"{groups}/{{group}}"
+    shown = ["clusters/{cluster}/nodegroups/{group}"]
+    taint = {"key": "a", "value": "b", "effect": "NoSchedule"}
+    body = {"name": "more", "node_count": 1, "flavor_id": "m1.small", "labels": {"x": "y"}, "merge_labels": True,
+            "node_labels": {"a": "b"}, "node_taints": [taint]}
+    ask(Case("sequence node group at 1.8", "POST", groups, body=body, version="1.8"))
+    ask(Case("sequence node group", "POST", groups, save="group", body=body))
+    see("after node group", *shown)
+    for version in ("1.9", "1.12", "1.13", "1.14"):
+        for path in (groups, group, f"{groups}/more", "/v1/clusters/{cluster}"):
+            ask(Case(f"sequence {path} at {version}", "GET", path, version=version))
+    for query in ("?role=worker", "?role=master", "?limit=1", "?sort_key=name&sort_dir=desc"):
+        ask(Case(f"sequence node groups{query}", "GET", groups + query))
+    ask(Case("sequence node group of the same name", "POST", groups, body=body))
+    for op, field, *value in (("replace", "max_node_count", 5), ("replace", "min_node_count", 1),
+                              ("replace", "min_node_count", 4), ("replace", "max_node_count", 0),
+                              ("replace", "node_labels", "{'c': 'd'}"), ("add", "node_labels/e", "f"),
+                              ("remove", "node_labels/e"),
+                              ("replace", "node_taints", "[{'key': 'c', 'effect': 'NoExecute'}]"),
+                              ("replace", "node_taints", "[{'key': 'c', 'effect': 'Never'}]"),
+                              ("replace", "max_node_count", 5)):
+        patch(group, op, field, *value)
+        see(f"after {op} /{field} {' '.join(map(str, value))}".rstrip(), *shown)
+    for count in (2, 0, 6):
+        resize(count, nodegroup="more")
+        see(f"after resize of more to {count}", *shown)
+    resize(2, nodegroup="{group}", version="1.9")
+    see("after resize of the group by its id", *shown)
+    patch(group, "remove", "max_node_count")
+    see("after removal of the maximum", *shown)
+    ask(Case("sequence plain node group", "POST", groups, save="plain", body={"name": "plain"}))
+    see("after plain node group", "clusters/{cluster}/nodegroups/{plain}")
+    for name in ("plain", "more"):
+        ask(Case(f"sequence node group {name} deleted", "DELETE", f"{groups}/{name}"))
+        see(f"after deletion of {name}")
+        ask(Case(f"sequence node group {name} deleted again", "DELETE", f"{groups}/{name}"))
+
+
+def rotations(ask, see):
+    """New credentials, new authorities."""
+    for version in ("1.11", "1.12", "1.14"):
+        ask(Case(f"sequence credentials at {version}", "PATCH", "/v1/credentials/{cluster}", version=version))
+        see(f"after credentials at {version}")
+    ask(Case("sequence rotation", "PATCH", "/v1/certificates/{cluster}"))
+    see("after rotation", "certificates/{cluster}")
+
+
+def templates(ask):
+    """What may be done to a template that a cluster is made of."""
     ask(Case("sequence template in use", "DELETE", "/v1/clustertemplates/{template}"))
+    for field, value in (("name", "renamed"), ("tags", "a,b"), ("keypair_id", "other"), ("labels", "{'x': 'y'}")):
+        ask(Case(f"sequence template in use with another {field}", "PATCH", "/v1/clustertemplates/{template}",
+                 body=[{"op": "replace", "path": f"/{field}", "value": value}]))
+    ask(Case("sequence template in use shown", "GET", "/v1/clustertemplates/{template}"))
+
+
+def upgrades(ask, see):
+    """To another template of a newer version."""
+    path = "/v1/clusters/{cluster}/actions/upgrade"
+    ask(Case("sequence newer template", "POST", "/v1/clustertemplates", save="newer",
+             body=TEMPLATE | {"name": "newer", "labels": {"kube_tag": "v1.31.4"}}))
+    for version in ("1.7", "1.8", "1.14"):
+        ask(Case(f"sequence upgrade at {version}", "POST", path, version=version,
+                 body={"cluster_template": "{newer}", "max_batch_size": 1}))
+        see(f"after upgrade at {version}")
 
 
 def clean(ask, wait):
@@ -106,6 +161,6 @@ def clean(ask, wait):
     ask(Case("sequence deletion", "DELETE", "/v1/clusters/{cluster}"))
     wait(no_clusters)
     ask(Case("sequence deleted cluster", "GET", "/v1/clusters/{cluster}"))
-    for name in ("template", "patched"):
+    for name in ("template", "patched", "newer"):
         ask(Case(f"sequence deletion of {name}", "DELETE", f"/v1/clustertemplates/{{{name}}}"))
     ask(Case("sequence no templates", "GET", "/v1/clustertemplates"))

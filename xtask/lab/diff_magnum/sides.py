@@ -2,9 +2,13 @@
 
 import json
 import re
+import time
 from dataclasses import dataclass, field
 
 import requests
+
+# How long an operation may take, in seconds: Magnum looks at its clusters every ten.
+PATIENCE = 300
 
 # Headers whose presence and value are part of the contract.
 HEADERS = (
@@ -42,7 +46,7 @@ class Case:
     version: str | None = "1.14"
     # Remembers the id that the answer has, under this name.
     save: str | None = None
-    # Deletes what the request made, so that it cannot be seen in later answers.
+    # Deletes what the request made, so that it cannot be seen in later answers; its collection.
     undo: str | None = None
     # Makes the object of this name anew if the request changed it: its collection and body.
     renew: tuple[str, str, object] | None = None
@@ -77,7 +81,13 @@ class Side:
         if case.save and made:
             self.names[case.save] = made
         if case.undo and made and response.status_code < 300:
+            # What is part of a cluster goes when the cluster stands again.
+            is_part = "{cluster}" in case.undo
+            if is_part:
+                self.settle()
             self.send(Case("undo", "DELETE", f"{case.undo}/{made}", who=case.who))
+            if is_part:
+                self.settle()
         own = {made: "<new>"} if made and not case.save else {}
         if case.renew and response.status_code < 300:
             self.renew(*case.renew)
@@ -112,6 +122,22 @@ class Side:
             if value is None:
                 prepared.headers.pop(name, None)
         return self.session.send(prepared, timeout=120, allow_redirects=False)
+
+    def settle(self, path="/v1/clusters/{cluster}"):
+        """Waits until a cluster is not being worked on; 404 is settled too."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            response = self.send(Case("wait", "GET", path))
+            if response.status_code == 404:
+                return
+            status = response.json().get("status", "")
+            if status.endswith(("_COMPLETE", "_FAILED")):
+                # What is compared next is a complete cluster.
+                if status.endswith("_FAILED"):
+                    print(f"{self.name}: {path} is {status}: {response.json().get('status_reason')}")
+                return
+            time.sleep(0.5)
+        raise SystemExit(f"{self.name}: {path} is still {status} after {PATIENCE} s")
 
     def filled(self, text):
         for name, value in self.names.items():

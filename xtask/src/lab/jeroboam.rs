@@ -86,6 +86,25 @@ pub fn compare(lab: &Lab, program: Option<&Path>, arguments: &[String]) -> Resul
     outcome
 }
 
+/// Writes the page of known differences, or with `--check` fails when it is not what the list of them says.
+pub fn page_of_differences(arguments: &[&str]) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("no workspace")?;
+    let status = Command::new("python3")
+        .args(["-m", "diff_magnum.known"])
+        .args(arguments)
+        .current_dir(root)
+        .env("PYTHONPATH", "xtask/lab")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .status()
+        .context("cannot start python3")?;
+    if !status.success() {
+        bail!("docs/user/differences.md is not what differences.toml says");
+    }
+    Ok(())
+}
+
 fn stop(lab: &Lab) -> Result<()> {
     let pids = Pids::open(lab)?;
     pids.stop(&pids.of(NAME));

@@ -58,6 +58,7 @@ class LabDriver(driver.Driver):
         self.validate_master_size(node_count)
 
     def create_nodegroup(self, context, cluster, nodegroup):
+        nodegroup.stack_id = uuidutils.generate_uuid()
         nodegroup.status = fields.ClusterStatus.CREATE_IN_PROGRESS
 
     def update_nodegroup(self, context, cluster, nodegroup):
