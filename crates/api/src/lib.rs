@@ -7,6 +7,7 @@
 
 mod access_log;
 mod auth;
+mod bootstrap;
 mod caller;
 mod context;
 mod cors;
@@ -47,6 +48,7 @@ use jeroboam_store::Store;
 use jeroboam_types::Millis;
 use tokio::sync::Notify;
 
+pub use bootstrap::{NodeSecrets, bootstrap_router};
 pub use idempotency::KEPT_FOR as ANSWERS_KEPT_FOR;
 pub use policy::rulebook::PolicyFiles;
 pub use server::{Listener, LowestTls, Server, Tls, TlsError, serve};

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use crate::option::{Section, SectionSpec};
 use crate::sections::{
-    Api, Certificates, Cinder, Cluster, ClusterTemplate, Cors, Database, Drivers, Engine, General,
+    Api, Bootstrap, Certificates, Cinder, Cluster, ClusterTemplate, Cors, Database, Drivers, Engine, General,
     Healthcheck, KeystoneAuth, KeystoneAuthtoken, Metrics, OsloMiddleware, OsloPolicy, Quotas, ServiceClient,
     Trust, X509,
 };
@@ -47,6 +47,7 @@ config! {
     "healthcheck" healthcheck: Healthcheck;
     "cors" cors: Cors;
     "metrics" metrics: Metrics;
+    "bootstrap" bootstrap: Bootstrap;
     "database" database: Database;
     "keystone_authtoken" keystone_authtoken: KeystoneAuthtoken;
     "keystone_auth" keystone_auth: KeystoneAuth;

@@ -68,6 +68,19 @@ fn socket_address(text: &Option<String>) -> Result<(), String> {
     }
 }
 
+fn https_url(text: &Option<String>) -> Result<(), String> {
+    let rest = match text.as_deref().map(|text| text.strip_prefix("https://")) {
+        None => return Ok(()),
+        Some(rest) => rest.unwrap_or_default(),
+    };
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    if !rest.is_empty() && rest.bytes().all(is_host) {
+        Ok(())
+    } else {
+        Err("https:// with a host and a port alone, such as https://192.0.2.10:9513".to_owned())
+    }
+}
+
 /// Names that `[api] access_log_format` may hold.
 const ACCESS_NAMES: &[&str] = &[
     "method",
@@ -244,6 +257,25 @@ sections! {
         /// Address and port at which /metrics is served, such as 127.0.0.1:9512, without authentication and in plain
         /// HTTP. Nothing is served when unset.
         listen: Option<String> = Unset, socket_address;
+    }
+
+    /// The endpoint that nodes fetch their keys from at their first boot, so that Nova's user-data holds none. Off
+    /// without url and listen. Our own.
+    Bootstrap {
+        /// URL of the endpoint as nodes reach it, such as https://192.0.2.10:9513: an address of this service, or of
+        /// what hands connections on to it without ending TLS. Nodes find their keys in their user-data when unset.
+        url: Option<String> = Unset, https_url;
+        /// Address and port to listen on, such as 0.0.0.0:9513.
+        listen: Option<String> = Unset, socket_address;
+        /// Certificate of the endpoint with its intermediate ones, PEM. When unset the service makes one of its own in
+        /// state_path; processes behind one url must share one.
+        cert_file: Option<PathBuf> = Unset;
+        /// Private key of that certificate.
+        key_file: Option<PathBuf> = Unset;
+        /// Certificates that nodes trust at url, and no others, PEM; those of cert_file when unset.
+        trust_file: Option<PathBuf> = Unset;
+        /// Seconds from the call that makes a server within which its node must have fetched its keys.
+        token_life_secs: u64 = Text("3600"), positive;
     }
 
     /// The database.

@@ -1,6 +1,7 @@
 //! What is asked of a driver: the whole of a cluster's wish, with names of cloud objects already looked up.
 
 use jeroboam_types::{Cluster, ClusterTemplate, NodeGroup};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::Certificates;
@@ -141,4 +142,17 @@ pub struct NodeAsk<'a> {
     pub made: &'a Made,
     /// The cluster's certificate authorities.
     pub certificates: &'a dyn Certificates,
+    /// Where the node fetches its secrets; `None` when they are to stand in its user-data.
+    pub bootstrap: Option<&'a Bootstrap>,
+}
+
+/// Where a node fetches its secrets at its first boot, and what it shows for them.
+#[derive(Clone, Debug)]
+pub struct Bootstrap {
+    /// URL of the endpoint, `https://host:port`, as nodes reach it.
+    pub url: String,
+    /// Certificates to trust there and nowhere else, PEM.
+    pub authority: String,
+    /// Token of this node alone.
+    pub token: SecretString,
 }

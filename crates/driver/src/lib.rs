@@ -16,7 +16,7 @@ use jeroboam_types::{Coe, ServerType};
 use secrecy::SecretString;
 use thiserror::Error;
 
-pub use ask::{Ask, NodeAsk, Proxies};
+pub use ask::{Ask, Bootstrap, NodeAsk, Proxies};
 pub use cidr::Cidr;
 pub use drivers::Drivers;
 pub use graph::{Graph, Key, Made, Ref, Resource, Spec};
@@ -199,6 +199,18 @@ pub trait Driver: Send + Sync {
 
     /// User-data of one node, asked when everything that its server refers to is there.
     fn user_data(&self, node: &NodeAsk<'_>) -> Result<Vec<u8>, DriverError>;
+
+    /// True when nodes of what is asked fetch their secrets from the service at their first boot, where the service
+    /// has an endpoint for that. Else the secrets stand in the nodes' user-data.
+    fn fetches_secrets(&self, _ask: &Ask) -> bool {
+        false
+    }
+
+    /// What a node fetches, made anew each time. Asked only for what [`Driver::fetches_secrets`] is true of.
+    fn secrets(&self, _node: &NodeAsk<'_>) -> Result<SecretString, DriverError> {
+        let reason = format!("nodes of driver {} fetch no secrets", self.name());
+        Err(DriverError::Internal(reason))
+    }
 
     /// Address of the COE's API, `None` until what it stands on is made.
     fn api_address(&self, ask: &Ask, made: &Made) -> Option<String>;

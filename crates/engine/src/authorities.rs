@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::context::Context;
 use crate::fault::StepError;
+use crate::worker::Engine;
 
 /// Name of the sealed row of the keys for the tokens of service accounts.
 const TOKEN_KEYS: &str = "service-account";
@@ -117,15 +118,16 @@ pub(crate) struct Authorities {
 }
 
 impl Authorities {
-    pub(crate) async fn load(context: &Context<'_>) -> Result<Self, StepError> {
-        let now_secs = context.now().0 / 1_000;
-        let validity = Validity::days(now_secs, context.engine.options.certificate_days);
+    pub(crate) async fn load(engine: &Engine, cluster: ClusterId) -> Result<Self, StepError> {
+        let now_secs = engine.clock.now().0 / 1_000;
+        let validity = Validity::days(now_secs, engine.options.certificate_days);
+        let open = async |purpose| open(engine, cluster, purpose).await;
         Ok(Self {
-            cluster: open(context, Purpose::Cluster).await?,
-            node: open(context, Purpose::Node).await?,
-            etcd: open(context, Purpose::Etcd).await?,
-            front_proxy: open(context, Purpose::FrontProxy).await?,
-            token_keys: find(context, TOKEN_KEYS)
+            cluster: open(Purpose::Cluster).await?,
+            node: open(Purpose::Node).await?,
+            etcd: open(Purpose::Etcd).await?,
+            front_proxy: open(Purpose::FrontProxy).await?,
+            token_keys: find(engine, cluster, TOKEN_KEYS)
                 .await?
                 .map(|(public, private)| TokenKeys { public, private }),
             validity,
@@ -144,21 +146,23 @@ impl Authorities {
 }
 
 /// Public part and opened key of a sealed row.
-async fn find(context: &Context<'_>, name: &str) -> Result<Option<(String, SecretString)>, StepError> {
-    let cluster = context.cluster.uuid;
-    let Some(row) = context.engine.store.engine().find_sealed(cluster, name).await? else {
+async fn find(
+    engine: &Engine,
+    cluster: ClusterId,
+    name: &str,
+) -> Result<Option<(String, SecretString)>, StepError> {
+    let Some(row) = engine.store.engine().find_sealed(cluster, name).await? else {
         return Ok(None);
     };
-    let key = context
-        .engine
+    let key = engine
         .keyring
         .open_text(&place(cluster, name), &row.sealed)
         .map_err(ours)?;
     Ok(Some((row.public_part.unwrap_or_default(), key)))
 }
 
-async fn open(context: &Context<'_>, purpose: Purpose) -> Result<Signer, StepError> {
-    let found = find(context, &row(purpose)).await?;
+async fn open(engine: &Engine, cluster: ClusterId, purpose: Purpose) -> Result<Signer, StepError> {
+    let found = find(engine, cluster, &row(purpose)).await?;
     let missing = || ours(format!("the {} authority is missing", purpose.as_str()));
     let (certificate, key) = found.ok_or_else(missing)?;
     Signer::from_pem(&certificate, &key).map_err(ours)

@@ -102,7 +102,11 @@ impl<'a> Context<'a> {
     /// The cluster's certificate authorities, opened once.
     pub(crate) async fn authorities(&self) -> Result<&Arc<Authorities>, StepError> {
         self.authorities
-            .get_or_try_init(|| async { Authorities::load(self).await.map(Arc::new) })
+            .get_or_try_init(|| async {
+                Authorities::load(self.engine, self.cluster.uuid)
+                    .await
+                    .map(Arc::new)
+            })
             .await
     }
 
@@ -136,7 +140,7 @@ impl<'a> Context<'a> {
     }
 }
 
-fn find_driver(engine: &Engine, ask: &Ask) -> Option<Arc<dyn Driver>> {
+pub(crate) fn find_driver(engine: &Engine, ask: &Ask) -> Option<Arc<dyn Driver>> {
     let template = &ask.template;
     let named = template
         .driver

@@ -5,6 +5,7 @@
 //! deletes what is not in a ledger, and never forgets what is.
 
 mod authorities;
+mod bootstrap;
 mod clock;
 mod context;
 mod executor;
@@ -18,6 +19,7 @@ mod resource;
 mod stopwatch;
 mod worker;
 
+pub use bootstrap::{BootstrapError, Endpoint};
 pub use clock::{Clock, SystemClock};
 pub use options::{Budgets, IdentityMode, Options, OptionsError, TrusteeDomain};
 pub use worker::{Engine, Parts};

@@ -5,6 +5,8 @@ use std::time::Duration;
 use jeroboam_driver::Spec;
 use thiserror::Error;
 
+use crate::bootstrap::Endpoint;
+
 /// Options of the engine.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -39,6 +41,8 @@ pub struct Options {
     pub trust_server_active: bool,
     /// Days that certificate authorities are valid.
     pub certificate_days: u32,
+    /// Where nodes fetch their secrets; without it they find them in their user-data.
+    pub bootstrap: Option<Endpoint>,
     /// Size of the authorities' RSA keys in bits: 2048, 3072 or 4096.
     pub rsa_bits: u32,
 }

@@ -137,6 +137,11 @@ pub(crate) async fn drop(context: &Context<'_>, entry: &Entry, made: &Made) -> S
         Spec::Identity => return identity::drop_user(context, entry).await,
         Spec::Certificates | Spec::Coe | Spec::Credential => return Ok(true),
         Spec::Member => return Box::pin(leave(context, entry, made)).await,
+        // Whoever comes with the token of a server that goes is not let in any more.
+        Spec::Server(_) => {
+            let store = context.engine.store.engine();
+            store.drop_node_tokens(context.claim, &entry.key).await?;
+        }
         _ => {}
     }
     let mut gone = true;

@@ -243,6 +243,8 @@ pub fn engine(config: &Config) -> anyhow::Result<Options> {
         roles,
         trust_server_active: config.drivers.trust_server_active,
         certificate_days: config.x509.term_of_validity,
+        // Known once its certificate is.
+        bootstrap: None,
         rsa_bits: config.x509.rsa_key_size,
     })
 }

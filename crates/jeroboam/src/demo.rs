@@ -57,7 +57,7 @@ pub async fn demo(arguments: DemoArguments) -> anyhow::Result<()> {
 
 async fn with_cloud(arguments: &DemoArguments, reporter: &Reporter, cloud: &SimCloud) -> anyhow::Result<()> {
     let started = Instant::now();
-    let mut service = Service::start(arguments, &cloud.auth_url()).await?;
+    let mut service = Service::start(arguments, &cloud.auth_url(), cloud.host_address()).await?;
     let process = service.process().clone();
     let ready_ms = started.elapsed().as_millis() as u64;
     cloud.set_container_infra(&format!("{}/v1", process.url));

@@ -1,5 +1,6 @@
 //! The `jeroboam` program: parses the command line, sets the process up and calls a subcommand.
 
+mod bootstrap;
 mod cli;
 mod clients;
 mod clocks;

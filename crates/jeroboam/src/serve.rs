@@ -21,11 +21,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::bootstrap::Bootstrap;
 use crate::cli::Configuration;
 use crate::clocks::Clocks;
 use crate::logging::{LogFile, Logging};
 use crate::systemd::Manager;
-use crate::{configuration, drivers, listen, logging, metrics};
+use crate::{bootstrap, configuration, drivers, listen, logging, metrics};
 
 /// How often the certificate's files are looked at for a change.
 const TLS_LOOK: Duration = Duration::from_secs(10);
@@ -73,6 +74,11 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
 
     configuration::private_directory(&config.default.state_path)?;
     let lock = lock(&config)?;
+    let (endpoint, desk) = match bootstrap::open(&config).await? {
+        Some(Bootstrap { endpoint, listener }) => (Some(endpoint), vec![listener]),
+        None => (None, Vec::new()),
+    };
+    options.bootstrap = endpoint;
     let key_file = &config.certificates.master_key_file;
     if key_file.exists() {
         Keyring::open(key_file)?;
@@ -128,11 +134,20 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
         drain: (!limit.is_zero()).then_some(limit),
         metrics: Some(metrics.clone()),
     };
+    for listener in &desk {
+        info!(address = %listener, "nodes fetch their keys here");
+    }
+    let desk = Server {
+        listeners: desk,
+        drain: server.drain,
+        metrics: None,
+    };
     let ended = CancellationToken::new();
     let work = async {
         tokio::join!(
             server.run(router, shutdown.clone()),
             engine.run(wake, shutdown.clone()),
+            desk.run(bootstrap::router(engine.clone()), shutdown.clone()),
             heartbeat,
             renewing,
             metrics::serve(

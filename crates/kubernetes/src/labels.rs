@@ -155,6 +155,13 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         "who makes control groups; the image's containerd must agree",
     ),
     label(
+        "plain_user_data",
+        Bool,
+        Value("false"),
+        Cluster,
+        "puts the nodes' keys into user-data also where nodes could fetch them from the service",
+    ),
+    label(
         "kube_proxy_conntrack_max_per_core",
         Integer {
             min: 0,

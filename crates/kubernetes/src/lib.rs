@@ -25,6 +25,7 @@ use jeroboam_driver::{
     Access, Ask, Departure, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
 };
 use jeroboam_types::{Coe, ServerType};
+use secrecy::SecretString;
 
 use crate::options::Options;
 
@@ -80,6 +81,15 @@ impl Driver for KubernetesDriver {
 
     fn user_data(&self, node: &NodeAsk<'_>) -> Result<Vec<u8>, DriverError> {
         userdata::user_data(node, &Options::parse(node.ask)?)
+    }
+
+    fn fetches_secrets(&self, ask: &Ask) -> bool {
+        // What cannot be parsed is refused before a node is made of it.
+        Options::parse(ask).is_ok_and(|options| !options.plain_user_data)
+    }
+
+    fn secrets(&self, node: &NodeAsk<'_>) -> Result<SecretString, DriverError> {
+        userdata::secrets(node, &Options::parse(node.ask)?)
     }
 
     /// `https://<address>:<port>`

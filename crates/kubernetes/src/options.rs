@@ -59,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) conntrack_per_core: Option<u32>,
     /// Registries that containerd speaks plain HTTP with.
     pub(crate) insecure_registries: Vec<String>,
+    /// True when nodes find their keys in their user-data also where they could fetch them.
+    pub(crate) plain_user_data: bool,
     /// Arguments of the API server, the controller manager, the scheduler and the kubelet.
     pub(crate) arguments: Arguments,
 }
@@ -106,6 +108,7 @@ impl Options {
                 .unwrap_or(CgroupDriver::Systemd),
             conntrack_per_core: label(ask, None, "kube_proxy_conntrack_max_per_core", values::whole)?,
             insecure_registries: read::registries(template.insecure_registry.as_deref())?,
+            plain_user_data: label(ask, None, "plain_user_data", read::boolean)?.unwrap_or(false),
             arguments: Arguments {
                 api_server: arguments("kubeapi_options")?,
                 controller_manager: arguments("kubecontroller_options")?,

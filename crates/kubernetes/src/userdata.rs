@@ -1,7 +1,8 @@
 //! User-data: what a node's first boot makes of an image with containerd, kubelet and kubeadm.
 //!
 //! A worker gets a key of its own, with which it asks the cluster to become a node; no token is shared. Masters get
-//! the cluster's authorities with their keys too, because a control plane signs by itself.
+//! the cluster's authorities with their keys too, because a control plane signs by itself. Where the service has an
+//! endpoint for it, a node fetches these keys there, and its user-data has nothing but the token for that.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -9,8 +10,8 @@ use jeroboam_blueprint::GroupOptions;
 use jeroboam_blueprint::graph::{load_balancer_floating_ip_key, load_balancer_key};
 use jeroboam_blueprint::nodes::{self, Node};
 use jeroboam_blueprint::userdata::{fact, volume_device};
-use jeroboam_driver::{Authority, CertificateRequest, DriverError, NodeAsk};
-use secrecy::ExposeSecret;
+use jeroboam_driver::{Authority, Bootstrap, CertificateRequest, DriverError, NodeAsk};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::graph::ETCD_VOLUME;
@@ -21,6 +22,19 @@ use crate::options::{self, Options};
 /// Where the node's own settings and keys are.
 const DIRECTORY: &str = "/etc/jeroboam";
 const PROGRAMS: &str = "/opt/jeroboam";
+
+/// What a node finds and trusts the API by, and shows to be let in.
+const KUBECONFIG: &str = "/etc/jeroboam/join.kubeconfig";
+
+/// Where a control plane's authorities wait for kubeadm.
+const AUTHORITIES: &str = "/etc/jeroboam/pki";
+
+/// Authorities whose keys a control plane has, and kubeadm's names of them.
+const AUTHORITY_FILES: [(Authority, &str); 3] = [
+    (Authority::Cluster, "ca"),
+    (Authority::Etcd, "etcd/ca"),
+    (Authority::FrontProxy, "front-proxy-ca"),
+];
 
 /// Groups whose members may ask for a node's certificate and read what kubeadm left for joining nodes: those of
 /// kubeadm's bootstrap tokens.
@@ -35,24 +49,21 @@ const JOIN_DAYS: u32 = 2;
 /// User-data of a node.
 pub(crate) fn user_data(asked: &NodeAsk<'_>, options: &Options) -> Result<Vec<u8>, DriverError> {
     let all = nodes::nodes(&asked.ask.groups);
-    let node = all
-        .iter()
-        .find(|node| node.key("server") == *asked.server)
-        .ok_or_else(|| DriverError::Internal(format!("{} is not a server of this cluster", asked.server)))?;
-    let masters = all
-        .iter()
-        .filter(|node| node.manager)
-        .map(|node| fact(asked, &node.key("port"), "address"))
-        .collect::<Result<Vec<_>, _>>()?;
-    let own = Own {
-        asked,
-        options,
-        node,
-        masters,
-        address: fact(asked, &node.key("port"), "address")?,
-    };
+    let own = Own::new(asked, options, &all)?;
     let distro = asked.ask.template.cluster_distro.as_deref().unwrap_or_default();
     own.machine()?.render(Reader::of(distro))
+}
+
+/// What a node fetches: a line for each file, `<path> <contents in base64>`, and `end` as the last one, by which
+/// the node knows that it has all.
+pub(crate) fn secrets(asked: &NodeAsk<'_>, options: &Options) -> Result<SecretString, DriverError> {
+    let all = nodes::nodes(&asked.ask.groups);
+    let own = Own::new(asked, options, &all)?;
+    let mut text = String::new();
+    for (path, content) in own.secrets()? {
+        text += &format!("{path} {}\n", BASE64_STANDARD.encode(content));
+    }
+    Ok(SecretString::from(text + "end\n"))
 }
 
 /// The node whose user-data is written.
@@ -66,7 +77,28 @@ struct Own<'a> {
     address: String,
 }
 
-impl Own<'_> {
+impl<'a> Own<'a> {
+    fn new(asked: &'a NodeAsk<'a>, options: &'a Options, all: &'a [Node<'a>]) -> Result<Self, DriverError> {
+        let node = all
+            .iter()
+            .find(|node| node.key("server") == *asked.server)
+            .ok_or_else(|| {
+                DriverError::Internal(format!("{} is not a server of this cluster", asked.server))
+            })?;
+        let masters = all
+            .iter()
+            .filter(|node| node.manager)
+            .map(|node| fact(asked, &node.key("port"), "address"))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            asked,
+            options,
+            node,
+            masters,
+            address: fact(asked, &node.key("port"), "address")?,
+        })
+    }
+
     fn machine(&self) -> Result<Machine, DriverError> {
         let mut machine = Machine {
             host_name: self.asked.host_name.to_owned(),
@@ -92,6 +124,14 @@ impl Own<'_> {
         self.add_join(&mut machine)?;
         if self.node.manager {
             self.add_authorities(&mut machine)?;
+        }
+        match self.asked.bootstrap {
+            Some(bootstrap) => add_bootstrap(&mut machine, bootstrap),
+            None => {
+                for (path, content) in self.secrets()? {
+                    machine.secret(path, content);
+                }
+            }
         }
         self.add_registries(&mut machine);
         for unit in ["containerd.service", "kubelet.service"] {
@@ -205,7 +245,7 @@ impl Own<'_> {
         Ok(lines.concat())
     }
 
-    /// kubeadm's configuration and what the node shows to be let in.
+    /// kubeadm's configuration, and what to know the API by.
     fn add_join(&self, machine: &mut Machine) -> Result<(), DriverError> {
         let labels = options::node_labels(self.node.group)?;
         let taints = options::taints(self.node.group)?;
@@ -225,10 +265,8 @@ impl Own<'_> {
             let documents = kubeadm::init(self.options, &cluster, &node);
             machine.secret(format!("{DIRECTORY}/init.yaml"), kubeadm::documents(&documents));
         }
-        let kubeconfig = format!("{DIRECTORY}/join.kubeconfig");
-        let documents = kubeadm::join(self.options, &node, &kubeconfig, self.node.manager);
+        let documents = kubeadm::join(self.options, &node, KUBECONFIG, self.node.manager);
         machine.secret(format!("{DIRECTORY}/join.yaml"), kubeadm::documents(&documents));
-        machine.secret(kubeconfig, self.kubeconfig()?);
         let authority = self.asked.certificates.authority(Authority::Cluster)?;
         machine.file(format!("{DIRECTORY}/ca.crt"), 0o644, pem(&authority));
         Ok(())
@@ -288,22 +326,34 @@ impl Own<'_> {
         Ok(names)
     }
 
-    /// The authorities of the control plane with their keys, where kubeadm looks for them.
+    /// The authorities of the control plane, as kubeadm names them.
     fn add_authorities(&self, machine: &mut Machine) -> Result<(), DriverError> {
-        let directory = format!("{DIRECTORY}/pki");
-        for (authority, name) in [
-            (Authority::Cluster, "ca"),
-            (Authority::Etcd, "etcd/ca"),
-            (Authority::FrontProxy, "front-proxy-ca"),
-        ] {
-            let signer = self.asked.certificates.signer(authority)?;
-            machine.file(format!("{directory}/{name}.crt"), 0o644, pem(&signer.certificate));
-            machine.secret(format!("{directory}/{name}.key"), pem(signer.key.expose_secret()));
+        for (authority, name) in AUTHORITY_FILES {
+            let certificate = self.asked.certificates.authority(authority)?;
+            machine.file(format!("{AUTHORITIES}/{name}.crt"), 0o644, pem(&certificate));
         }
         let keys = self.asked.certificates.token_keys()?;
-        machine.file(format!("{directory}/sa.pub"), 0o644, pem(&keys.public));
-        machine.secret(format!("{directory}/sa.key"), pem(keys.private.expose_secret()));
+        machine.file(format!("{AUTHORITIES}/sa.pub"), 0o644, pem(&keys.public));
         Ok(())
+    }
+
+    /// What nobody but this node may know, as paths and contents of files: the node's own key, and on masters the
+    /// keys of the authorities.
+    fn secrets(&self) -> Result<Vec<(String, String)>, DriverError> {
+        let mut files = vec![(KUBECONFIG.to_owned(), self.kubeconfig()?)];
+        if !self.node.manager {
+            return Ok(files);
+        }
+        for (authority, name) in AUTHORITY_FILES {
+            let signer = self.asked.certificates.signer(authority)?;
+            files.push((
+                format!("{AUTHORITIES}/{name}.key"),
+                pem(signer.key.expose_secret()),
+            ));
+        }
+        let keys = self.asked.certificates.token_keys()?;
+        files.push((format!("{AUTHORITIES}/sa.key"), pem(keys.private.expose_secret())));
+        Ok(files)
     }
 
     /// Registries without TLS, as containerd's `config_path` has them.
@@ -319,6 +369,25 @@ impl Own<'_> {
             );
         }
     }
+}
+
+/// What a node fetches its secrets by.
+fn add_bootstrap(machine: &mut Machine, bootstrap: &Bootstrap) {
+    machine.file(
+        format!("{PROGRAMS}/fetch.sh"),
+        0o644,
+        include_str!("node/fetch.sh"),
+    );
+    machine.file(
+        format!("{DIRECTORY}/bootstrap.crt"),
+        0o644,
+        pem(&bootstrap.authority),
+    );
+    machine.secret(format!("{DIRECTORY}/bootstrap.url"), &*bootstrap.url);
+    machine.secret(
+        format!("{DIRECTORY}/bootstrap.token"),
+        bootstrap.token.expose_secret(),
+    );
 }
 
 fn pem(text: &str) -> String {

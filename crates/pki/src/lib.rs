@@ -18,6 +18,7 @@ mod rsa_pair;
 mod rules;
 mod seal;
 mod signer;
+mod token;
 mod validity;
 
 pub use authority::{Authority, Issued, LeafRequest, Purpose, RsaBits};
@@ -26,4 +27,5 @@ pub use request::SigningRequest;
 pub use rsa_pair::RsaPair;
 pub use rules::{CsrRules, ExtensionKind, KeyUse};
 pub use seal::{Keyring, SealError, kid_of};
+pub use token::Token;
 pub use validity::{Validity, not_after};

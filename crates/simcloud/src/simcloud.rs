@@ -275,6 +275,21 @@ impl SimCloud {
         *self.shared.counts() = CallCounts::default();
     }
 
+    /// Address by which real machines reach this host; `None` without such machines.
+    pub fn host_address(&self) -> Option<Ipv4Addr> {
+        self.shared.machines.as_ref()?;
+        self.with_world(|world| {
+            let neutron = &world.neutron;
+            let external = neutron
+                .networks
+                .iter()
+                .find(|(_, network)| network.is_external)?
+                .0;
+            let mut subnets = neutron.subnets.values();
+            subnets.find(|subnet| subnet.network_id == *external)?.gateway_ip
+        })
+    }
+
     /// Sets the container-infra endpoint in the catalog.
     pub fn set_container_infra(&self, url: &str) {
         self.shared

@@ -125,10 +125,27 @@ pub struct Settlement {
 impl Engine<'_> {
     /// Everything about a cluster that the claim is on.
     pub async fn load(&self, claim: &Claim) -> Result<Work, StoreError> {
-        let db = &self.0.db;
-        let uuid = claim.cluster.to_string();
         // Read first: whatever else is read is at least as new as the generation that outcomes are held to.
-        let row = held(db, claim).await?;
+        let row = held(&self.0.db, claim).await?;
+        self.work(claim.cluster, row).await
+    }
+
+    /// Everything about a cluster as it is now, for who changes nothing of it; `None` when there is none.
+    pub async fn look_at(&self, cluster: ClusterId) -> Result<Option<Work>, StoreError> {
+        let row = work::Entity::find_by_id(cluster.to_string())
+            .one(&self.0.db)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        match self.work(cluster, row).await {
+            Ok(work) => Ok(Some(work)),
+            Err(StoreError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn work(&self, cluster_id: ClusterId, row: work::Model) -> Result<Work, StoreError> {
+        let db = &self.0.db;
+        let uuid = cluster_id.to_string();
         let found = cluster::Entity::find()
             .filter(cluster::Column::Uuid.eq(uuid))
             .find_also_related(template::Entity)
@@ -136,8 +153,8 @@ impl Engine<'_> {
             .await?;
         let (cluster, template) = found.ok_or(StoreError::NotFound)?;
         let cluster = Cluster::try_from(cluster)?;
-        let groups = load_groups(db, claim.cluster).await?;
-        let ledger = load_ledger(db, claim.cluster).await?;
+        let groups = load_groups(db, cluster_id).await?;
+        let ledger = load_ledger(db, cluster_id).await?;
         // A deletion must not fail for a row that it does not need.
         let resolved = serde_json::from_str(&row.resolved).ok();
         let template = template.and_then(|template| ClusterTemplate::try_from(template).ok());

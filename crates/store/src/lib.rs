@@ -15,6 +15,7 @@ mod clusters;
 mod engine;
 mod error;
 mod migration;
+mod node_tokens;
 mod page;
 mod quotas;
 mod row;
@@ -32,6 +33,7 @@ pub use clusters::{
 };
 pub use engine::{Backlog, Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Work};
 pub use error::{Cause, StoreError};
+pub use node_tokens::NodeToken;
 pub use page::{Filter, Page, SortKey, Table};
 pub use quotas::{CLUSTER_RESOURCE, QuotaRow, Quotas};
 pub use scope::{Ident, Scope};

@@ -3,6 +3,7 @@
 mod answers;
 mod list_indexes;
 mod node_numbers;
+mod node_tokens;
 mod v1;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(list_indexes::Migration),
             Box::new(answers::Migration),
             Box::new(node_numbers::Migration),
+            Box::new(node_tokens::Migration),
         ]
     }
 }

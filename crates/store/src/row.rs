@@ -4,6 +4,7 @@
 pub(crate) mod answer;
 pub(crate) mod cluster;
 pub(crate) mod ledger;
+pub(crate) mod node_token;
 pub(crate) mod nodegroup;
 pub(crate) mod project;
 pub(crate) mod quota;

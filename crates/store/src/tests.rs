@@ -9,6 +9,7 @@ mod fixture;
 mod leases;
 mod ledger;
 mod lists;
+mod node_tokens;
 mod paging;
 mod quotas;
 mod schema;

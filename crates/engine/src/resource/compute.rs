@@ -11,6 +11,7 @@ use jeroboam_plan::Entry;
 use jeroboam_types::Fault;
 
 use super::{Look, Seen, Step, gone, id};
+use crate::bootstrap;
 use crate::context::Context;
 use crate::fault::StepError;
 
@@ -83,12 +84,14 @@ pub(super) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
 
 async fn new_server(context: &Context<'_>, entry: &Entry, spec: &ServerSpec, made: &Made) -> Step<NewServer> {
     let authorities = context.authorities().await?;
+    let bootstrap = bootstrap::grant(context, &entry.key).await?;
     let node = NodeAsk {
         ask: context.ask()?,
         server: &entry.key,
         host_name: &entry.name,
         made,
         certificates: authorities.as_ref(),
+        bootstrap: bootstrap.as_ref(),
     };
     let ids = |references: &[jeroboam_driver::Ref]| -> Step<Vec<String>> {
         references

@@ -47,6 +47,7 @@ pub struct House {
 
 /// A running engine.
 pub struct Running {
+    pub engine: Engine,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -219,8 +220,9 @@ impl House {
         .unwrap();
         let stop = CancellationToken::new();
         let token = stop.clone();
-        let task = tokio::spawn(async move { engine.run(Arc::new(Notify::new()), token).await });
-        Running { stop, task }
+        let worker = engine.clone();
+        let task = tokio::spawn(async move { worker.run(Arc::new(Notify::new()), token).await });
+        Running { engine, stop, task }
     }
 
     fn options(&self) -> Options {
@@ -247,6 +249,7 @@ impl House {
             trust_server_active: true,
             drain_limit: Duration::from_secs(5),
             certificate_days: 10,
+            bootstrap: None,
             rsa_bits: 2_048,
         }
     }

@@ -7,6 +7,7 @@
     reason = "helpers of a test may panic"
 )]
 
+mod bootstrap;
 mod changes;
 mod crash;
 mod deadline;

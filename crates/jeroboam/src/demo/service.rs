@@ -1,6 +1,6 @@
 //! The service as a child process, configured as an operator would.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -46,8 +46,12 @@ impl Process {
 }
 
 impl Service {
-    /// Writes its configuration, starts it and waits until it answers.
-    pub async fn start(arguments: &DemoArguments, auth_url: &str) -> anyhow::Result<Self> {
+    /// Writes its configuration, starts it and waits until it answers. `host` is where machines reach it.
+    pub async fn start(
+        arguments: &DemoArguments,
+        auth_url: &str,
+        host: Option<Ipv4Addr>,
+    ) -> anyhow::Result<Self> {
         let directory = arguments.state_dir.join("service");
         let port = match arguments.port {
             0 => free_port()?,
@@ -60,10 +64,14 @@ impl Service {
             auth_url,
             arguments.nodes == crate::cli::Nodes::StateOnly,
         );
-        let text = match arguments.coe {
+        let mut text = match arguments.coe {
             DemoCoe::Swarm => text,
             DemoCoe::Kubernetes => text + "enabled_beta_drivers = kubernetes\n",
         };
+        if let Some(host) = host {
+            let port = free_port()?;
+            text += &format!("\n[bootstrap]\nurl = https://{host}:{port}\nlisten = 0.0.0.0:{port}\n");
+        }
         std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
         let log = directory.join("service.log");
         let output =

@@ -47,6 +47,17 @@ attempt() {
     fi >>"$log" 2>&1
 }
 
+# Where keys are not in the user-data, they are fetched.
+if [ -e "$root/etc/jeroboam/bootstrap.token" ]; then
+    told=
+    until cause=$(/bin/sh "$root/opt/jeroboam/fetch.sh" "$root"); do
+        [ "$cause" = "$told" ] || say "no keys yet: $cause"
+        told=$cause
+        sleep 2
+    done
+    say "this node has its keys"
+fi
+
 command -v kubeadm >/dev/null || {
     say "kubeadm is missing: this image is not made for Kubernetes"
     sleep 60

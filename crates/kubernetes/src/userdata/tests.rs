@@ -57,6 +57,17 @@ fn made(ask: &Ask) -> Made {
 }
 
 fn write(ask: &Ask, name: &str) -> String {
+    with_node(ask, name, None, |node| {
+        String::from_utf8(KubernetesDriver.user_data(node).unwrap()).unwrap()
+    })
+}
+
+fn with_node<R>(
+    ask: &Ask,
+    name: &str,
+    bootstrap: Option<&Bootstrap>,
+    work: impl FnOnce(&NodeAsk<'_>) -> R,
+) -> R {
     let server = Key::new("server", name);
     let host_name = ask.cloud_name(&server);
     let made = made(ask);
@@ -66,8 +77,55 @@ fn write(ask: &Ask, name: &str) -> String {
         host_name: &host_name,
         made: &made,
         certificates: &Texts,
+        bootstrap,
     };
-    String::from_utf8(KubernetesDriver.user_data(&node).unwrap()).unwrap()
+    work(&node)
+}
+
+#[test]
+fn a_node_that_fetches_its_secrets_finds_no_key_in_its_user_data() {
+    let ask = ask(3, 1);
+    let bootstrap = Bootstrap {
+        url: "https://192.0.2.10:9513".into(),
+        authority: "certificate of the endpoint".into(),
+        token: SecretString::from("token of this node"),
+    };
+    for name in ["master-0", "master-2", "worker-0"] {
+        let plain = files(&write(&ask, name));
+        let (text, secrets) = with_node(&ask, name, Some(&bootstrap), |node| {
+            let user_data = KubernetesDriver.user_data(node).unwrap();
+            (
+                String::from_utf8(user_data).unwrap(),
+                KubernetesDriver.secrets(node).unwrap(),
+            )
+        });
+        let mut own = files(&text);
+        for (path, content) in &own {
+            assert!(!content.to_lowercase().contains("key of"), "{path}: {content}");
+        }
+        assert_eq!(own["/etc/jeroboam/bootstrap.token"], "token of this node");
+        // What is fetched and what stands there are together what a node has otherwise.
+        let mut lines: Vec<&str> = secrets.expose_secret().lines().collect();
+        assert_eq!(lines.pop(), Some("end"));
+        for line in lines {
+            let (path, content) = line.split_once(' ').unwrap();
+            let content = String::from_utf8(BASE64_STANDARD.decode(content).unwrap()).unwrap();
+            assert_eq!(own.insert(path.to_owned(), content), None, "{path}");
+        }
+        own.retain(|path, _| !path.contains("/bootstrap.") && !path.ends_with("/fetch.sh"));
+        assert_eq!(own, plain);
+    }
+}
+
+#[test]
+fn a_label_keeps_keys_in_user_data() {
+    let mut ask = ask(1, 1);
+    assert!(KubernetesDriver.fetches_secrets(&ask));
+    ask.cluster
+        .labels
+        .0
+        .insert("plain_user_data".into(), "true".into());
+    assert!(!KubernetesDriver.fetches_secrets(&ask));
 }
 
 /// Contents of the files by path.
@@ -226,6 +284,7 @@ fn a_node_outside_of_its_subnet_is_no_silent_error() {
         host_name: "h",
         made: &made,
         certificates: &Texts,
+        bootstrap: None,
     };
     let error = KubernetesDriver.user_data(&node).unwrap_err().to_string();
     assert_eq!(error, "the address of server:worker-0 is outside of its subnet");

@@ -112,6 +112,7 @@ async fn forget(tx: &DatabaseTransaction, claim: &Claim, generation: i64) -> Res
             "the ledger still holds {left} resources"
         )));
     }
+    crate::node_tokens::forget(tx, &uuid).await?;
     sealed::Entity::delete_many()
         .filter(sealed::Column::ClusterUuid.eq(uuid.as_str()))
         .exec(tx)

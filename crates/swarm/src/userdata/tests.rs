@@ -60,6 +60,7 @@ fn write(ask: &Ask, name: &str) -> Vec<u8> {
         host_name: &host_name,
         made: &made,
         certificates: &Texts,
+        bootstrap: None,
     };
     SwarmDriver.user_data(&node).unwrap()
 }
@@ -188,6 +189,7 @@ fn a_fact_that_is_missing_is_named() {
         host_name: "h",
         made: &Made::default(),
         certificates: &Texts,
+        bootstrap: None,
     };
     let error = SwarmDriver.user_data(&node).unwrap_err();
     assert_eq!(error.to_string(), "port:master-0 has no address");

@@ -1,8 +1,13 @@
 """The life of a cluster with one master: use, change, removal of nodes, deletion."""
 
 import base64
+import gzip
+import json
+import tempfile
 import threading
 import time
+
+import requests
 
 from .cloud import check, wait
 from .kube import Kube, deployment, page, service
@@ -11,6 +16,22 @@ NODE_PORT = 30_080
 
 # Seconds for a node to be drained and go. The service gives up moving pods after 120 s.
 LONGEST_DRAIN = 100
+
+
+def user_data_has_no_key(cloud, cluster):
+    """Nova shows administrators no key of any node, and what it shows is of no use any more."""
+    for name, text in cloud.user_data(cloud.servers(cluster["uuid"])).items():
+        packed = base64.b64decode(text)
+        text = (gzip.decompress(packed) if packed.startswith(b"\x1f\x8b") else packed).decode()
+        check("PRIVATE KEY" not in text and "client-key-data" not in text, f"the user-data of {name} has a key")
+        files = {file["path"]: file["content"] for file in json.loads(text.partition("\n")[2])["write_files"]}
+        url, token = files["/etc/jeroboam/bootstrap.url"], files["/etc/jeroboam/bootstrap.token"]
+        with tempfile.NamedTemporaryFile("w", suffix=".crt") as trusted:
+            trusted.write(files["/etc/jeroboam/bootstrap.crt"])
+            trusted.flush()
+            answer = requests.post(f"{url}/v1/node-secrets", headers={"Authorization": f"Bearer {token}"},
+                                   verify=trusted.name, timeout=10)
+        check((answer.status_code, answer.content) == (404, b""), f"{name}'s token still gets {answer.status_code}")
 
 
 def replicas_answer_through_each_node(kube, cluster):
@@ -143,6 +164,8 @@ def life(cloud, step, directory):
     kube = Kube(cloud, cluster, directory)
     check(kube.ready() == set(cloud.servers(cluster["uuid"])), f"ready are {sorted(kube.ready())}")
     step("kubectl works with what `openstack coe cluster config` wrote; 3 nodes are ready")
+    user_data_has_no_key(cloud, cluster)
+    step("the nodes' user-data holds no key, and its tokens are spent")
     replicas_answer_through_each_node(kube, cluster)
     step("a Deployment with a Service answers through each node")
     said = a_plain_server_reaches_pods(cloud, kube, cluster)
