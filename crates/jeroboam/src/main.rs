@@ -56,7 +56,9 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
-        Command::Serve { stop_with_parent } => serve::serve(&cli.configuration, stop_with_parent).await,
+        Command::Serve { stop_with_parent } => {
+            Box::pin(serve::serve(&cli.configuration, stop_with_parent)).await
+        }
         Command::Demo(arguments) => demo::demo(arguments).await,
         Command::Simcloud(arguments) => simcloud::simcloud(arguments).await,
         Command::Db => database::upgrade(&cli.configuration).await,
