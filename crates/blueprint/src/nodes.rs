@@ -27,6 +27,8 @@ const LONGEST_GROUP: usize = 22;
 pub struct Node<'a> {
     /// Name inside the cluster, such as `worker-0`.
     pub name: String,
+    /// Number in its group.
+    pub number: u32,
     /// Its node group.
     pub group: &'a NodeGroup,
     /// True for a node of the control plane.
@@ -73,11 +75,21 @@ pub fn nodes(groups: &[NodeGroup]) -> Vec<Node<'_>> {
         let stem = stem(group);
         nodes.extend(group.nodes.iter().map(|index| Node {
             name: format!("{stem}-{index}"),
+            number: *index,
             group,
             manager: group.is_master(),
         }));
     }
     nodes
+}
+
+/// Why the only node of a control plane cannot be replaced, and what can be done.
+pub fn alone(group: &NodeGroup, word: &str) -> String {
+    format!(
+        "the only {word} of the cluster cannot be replaced without loss of what it knows, so node group {} cannot be \
+         upgraded; node groups of workers can be, each by its name, such as {DEFAULT_WORKER}",
+        group.name
+    )
 }
 
 /// Name of the server group of a node group.

@@ -30,27 +30,18 @@ impl GroupOptions {
     /// # Errors
     /// The first wrong field or label.
     pub fn parse(ask: &Ask, group: &NodeGroup) -> Result<Self, Invalid> {
-        let (field, flavor) = if group.is_master() {
-            let template = ask.template.master_flavor_id.as_deref();
-            (
-                "master_flavor_id",
-                ask.cluster.master_flavor_id.as_deref().or(template),
-            )
-        } else {
-            (
-                "flavor_id",
-                ask.cluster
-                    .flavor_id
-                    .as_deref()
-                    .or(ask.template.flavor_id.as_deref()),
-            )
+        let rolled = group.roll.as_ref().map(|roll| roll.target.flavor_id.clone());
+        let given = || {
+            let given = ask.flavor_given(group)?;
+            Some(ask.flavor_id(given).to_owned())
         };
-        let flavor = group
-            .flavor_id
-            .as_deref()
-            .or(flavor)
-            .filter(|flavor| !flavor.is_empty());
-        let flavor = flavor.ok_or_else(|| Invalid::new(field, "a flavor is needed"))?;
+        let flavor_id = rolled.or_else(given).ok_or_else(|| {
+            let field = match group.is_master() {
+                true => "master_flavor_id",
+                false => "flavor_id",
+            };
+            Invalid::new(field, "a flavor is needed")
+        })?;
         let defaults = &ask.resolved.defaults;
         let docker_volume_size = group
             .docker_volume_size
@@ -59,7 +50,7 @@ impl GroupOptions {
         let docker_volume_size = u32::try_from(docker_volume_size.unwrap_or(0))
             .map_err(|_| Invalid::new("docker_volume_size", "must not be negative"))?;
         Ok(Self {
-            flavor_id: ask.flavor_id(flavor).to_owned(),
+            flavor_id,
             image_id: ask.image_id(group).to_owned(),
             boot_volume_size: label(ask, Some(group), "boot_volume_size", read::number)?
                 .unwrap_or(defaults.boot_volume_size),

@@ -44,6 +44,7 @@ pub fn group(name: &str, role: &str, node_count: i32) -> NodeGroup {
         version: None,
         node_labels: BTreeMap::new(),
         node_taints: vec![],
+        roll: None,
         created_at: DateTime::UNIX_EPOCH,
         updated_at: None,
     }

@@ -1,6 +1,6 @@
 //! What is asked of a driver: the whole of a cluster's wish, with names of cloud objects already looked up.
 
-use jeroboam_types::{Cluster, ClusterTemplate, NodeGroup};
+use jeroboam_types::{Cluster, ClusterTemplate, NodeGroup, Revision};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -93,8 +93,38 @@ impl Ask {
         self.resolved.flavors.get(given).map_or(given, String::as_str)
     }
 
-    /// Id of the image of a group's nodes: its own, or else the template's.
+    /// Flavor of a group's nodes as it was given: the group's own, else the cluster's, else the template's.
+    pub fn flavor_given<'a>(&'a self, group: &'a NodeGroup) -> Option<&'a str> {
+        let (cluster, template) = match group.is_master() {
+            true => (&self.cluster.master_flavor_id, &self.template.master_flavor_id),
+            false => (&self.cluster.flavor_id, &self.template.flavor_id),
+        };
+        let given = group.flavor_id.as_deref();
+        let given = given.or(cluster.as_deref()).or(template.as_deref());
+        given.filter(|flavor| !flavor.is_empty())
+    }
+
+    /// What a group's new nodes are made of, but for the version of the COE, which only drivers know unless the
+    /// group has been upgraded.
+    pub fn revision(&self, group: &NodeGroup) -> Revision {
+        match &group.roll {
+            Some(roll) => roll.target.clone(),
+            None => Revision {
+                image_id: self.image_id(group).to_owned(),
+                flavor_id: self
+                    .flavor_given(group)
+                    .map(|given| self.flavor_id(given).to_owned())
+                    .unwrap_or_default(),
+                version: None,
+            },
+        }
+    }
+
+    /// Id of the image of a group's nodes: that of its revision, else its own, or else the template's.
     pub fn image_id<'a>(&'a self, group: &'a NodeGroup) -> &'a str {
+        if let Some(roll) = &group.roll {
+            return &roll.target.image_id;
+        }
         let own = group
             .image_id
             .as_deref()

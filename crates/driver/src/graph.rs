@@ -251,6 +251,15 @@ impl Graph {
         })
     }
 
+    /// Takes out every resource that is not to stay, also of the needs of the others.
+    pub fn retain(&mut self, stays: impl Fn(&Resource) -> bool) {
+        self.resources.retain(|_, resource| stays(resource));
+        let left: BTreeSet<Key> = self.resources.keys().cloned().collect();
+        for resource in self.resources.values_mut() {
+            resource.needs.retain(|need| left.contains(need));
+        }
+    }
+
     /// A resource.
     pub fn find(&self, key: &Key) -> Option<&Resource> {
         self.resources.get(key)

@@ -12,7 +12,7 @@ pub mod label;
 pub mod pods;
 
 use async_trait::async_trait;
-use jeroboam_types::{Coe, ServerType};
+use jeroboam_types::{Coe, NodeGroup, Revision, ServerType};
 use secrecy::SecretString;
 use thiserror::Error;
 
@@ -225,6 +225,31 @@ pub trait Driver: Send + Sync {
             self.name()
         );
         Err(Invalid::new("node_count", reason))
+    }
+
+    /// What the nodes of a group are made of, as its cluster is asked for now.
+    fn revision(&self, ask: &Ask, group: &NodeGroup) -> Revision {
+        ask.revision(group)
+    }
+
+    /// Labels of a template that an upgrade to it takes over; a cluster keeps all its others.
+    fn upgrade_labels(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Checks an upgrade: the groups of the wish have their new revisions, and know which of their nodes are of
+    /// which older ones.
+    fn validate_upgrade(&self, _ask: &Ask) -> Result<(), Invalid> {
+        let reason = format!("driver {} cannot upgrade clusters", self.name());
+        Err(Invalid::new("cluster_template", reason))
+    }
+
+    /// True for a resource of a node of the control plane that stays while its machine is made anew.
+    fn stays(&self, _ask: &Ask, resource: &Resource) -> bool {
+        !matches!(
+            resource.spec,
+            Spec::Server(_) | Spec::Member | Spec::Volume { .. }
+        )
     }
 
     /// Takes a node out of the running COE, one look or one step at a time: it is called again until it says

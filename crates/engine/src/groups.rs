@@ -62,7 +62,10 @@ fn of_change(
         .filter(|_| is_open)
         .unwrap_or(Operation::Update);
     let is_whole = outcome == Outcome::Complete
-        || (!has_own_fault && shared(work, faults).next().is_none() && is_whole(work, graph, group));
+        || (!has_own_fault
+            && shared(work, faults).next().is_none()
+            && group.is_uniform()
+            && is_whole(work, graph, group));
     match is_whole {
         true => Some((Status::of(operation, Outcome::Complete), None)),
         false => Some((

@@ -16,6 +16,7 @@ mod identity;
 mod options;
 mod reconcile;
 mod resource;
+mod roll;
 mod stopwatch;
 mod worker;
 

@@ -27,6 +27,8 @@ pub struct Options {
     /// How long the outcome of a call whose answer was lost may stay hidden: it is looked for, for that long,
     /// before the call is sent again.
     pub settle_time: Duration,
+    /// How long each stage of a rolling replacement may take.
+    pub update_limit: Duration,
     /// How long the workloads of a node that goes are left to move away.
     pub drain_limit: Duration,
     /// Time limits of steps.

@@ -14,9 +14,9 @@ use tracing::{debug, error, info, warn};
 use crate::context::{Context, certificates_key, credential_key, identity_key};
 use crate::executor::{Ending, execute};
 use crate::fault::{StepError, backoff};
-use crate::groups;
 use crate::stopwatch::Stopwatch;
 use crate::worker::Engine;
+use crate::{groups, roll};
 
 /// Tries of giving a lease back while the database is busy.
 const RELEASES: u32 = 5;
@@ -69,6 +69,7 @@ async fn attempt(engine: &Engine, claim: &Claim, lost: &CancellationToken) -> Re
                     .release(claim, context.now(), own_ms())
                     .await;
             }
+            Ending::Settled if roll::go_on(&context, &work).await? => debug!("the next nodes are replaced"),
             Ending::Settled => return settle(&context, &work, graph, Vec::new(), Outcome::Complete).await,
             Ending::Failed(faults) => return settle(&context, &work, graph, faults, Outcome::Failed).await,
         }
@@ -80,7 +81,10 @@ fn goal(context: &Context<'_>, work: &Work) -> Result<Goal, Fault> {
     if work.goal == GoalKind::Absent {
         return Ok(Goal::Absent);
     }
-    let graph = || -> Result<Graph, StepError> { Ok(context.driver()?.graph(context.ask()?)?) };
+    let graph = || -> Result<Graph, StepError> {
+        let (driver, ask) = (context.driver()?, context.ask()?);
+        Ok(roll::without_machines(driver.as_ref(), ask, driver.graph(ask)?))
+    };
     let mut graph = graph().map_err(|error| error.fault(&Key::new("cluster", &work.cluster.name)))?;
     for resource in graph.iter_mut() {
         if matches!(resource.spec, Spec::Server(_)) {
@@ -161,6 +165,8 @@ async fn settle(
                 )
             })
             .collect(),
+        stopped: roll::stopped(work, outcome),
+        upgraded: roll::upgraded(work, outcome),
         engine_ms: own_ms,
     };
     match store.settle(context.claim, &settlement).await {

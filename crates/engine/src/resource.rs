@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::fault::StepError;
-use crate::{authorities, identity};
+use crate::{authorities, identity, roll};
 
 /// State of a resource that exists.
 #[derive(Debug)]
@@ -212,7 +212,7 @@ async fn check(context: &Context<'_>, made: &Made) -> Step<Look> {
 /// Takes a node out of the COE. When all of the cluster goes, nobody is left to miss it.
 async fn leave(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> {
     let options = &context.engine.options;
-    if context.is_deletion || options.trust_server_active {
+    if context.is_deletion || options.trust_server_active || roll::is_last_master(context.ask()?, entry) {
         return Ok(true);
     }
     let Some(access) = context.access(made).await? else {

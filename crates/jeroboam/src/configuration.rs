@@ -230,6 +230,7 @@ pub fn engine(config: &Config) -> anyhow::Result<Options> {
         call_timeout: secs(section.call_timeout_secs),
         retry_limit: section.retry_limit,
         drain_limit: secs(section.drain_secs),
+        update_limit: secs(section.update_timeout_mins.saturating_mul(60)),
         settle_time: secs(section.settle_secs),
         budgets: Budgets {
             server: secs(section.budget_server_secs),

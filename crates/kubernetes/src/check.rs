@@ -7,12 +7,15 @@ use jeroboam_blueprint::nodes;
 use jeroboam_driver::{Access, Ask, Report};
 use serde::Deserialize;
 
-use crate::options;
+use crate::{options, version};
 
 /// Longest answers, in bytes: nodes belong to the tenant, who may make them say anything. A node with its images
 /// takes about 10 KiB.
 const LONGEST_ANSWER: usize = 1 << 20;
 const ANSWER_PER_NODE: usize = 64 << 10;
+
+/// Characters of a version that a node tells.
+const LONGEST_VERSION: usize = 40;
 
 /// `GET /version`.
 #[derive(Deserialize)]
@@ -59,6 +62,7 @@ struct Condition {
 #[serde(default, rename_all = "camelCase")]
 struct NodeInfo {
     container_runtime_version: String,
+    kubelet_version: String,
 }
 
 impl KubeNode {
@@ -94,13 +98,14 @@ async fn look(ask: &Ask, access: &Access) -> Result<Report, String> {
         return Err(format!("the Kubernetes API is not ready: {}", readiness.status()));
     }
     let NodeList { items: found } = api.load("api/v1/nodes", longest, |_| None).await?;
-    let expected: BTreeMap<String, bool> = nodes::nodes(&ask.groups)
+    let nodes = nodes::nodes(&ask.groups);
+    let expected: BTreeMap<String, Expected> = nodes
         .iter()
-        .map(|node| (ask.cloud_name(&node.key("server")), node.manager))
+        .map(|node| (ask.cloud_name(&node.key("server")), Expected::of(node)))
         .collect();
     let waiting: Vec<String> = expected
         .iter()
-        .filter_map(|(name, master)| Some(format!("{name} {}", missing(&found, name, *master)?)))
+        .filter_map(|(name, expected)| Some(format!("{name} {}", missing(&found, name, expected)?)))
         .collect();
     if !waiting.is_empty() {
         return Ok(Report::NotYet(summary(expected.len(), &waiting)));
@@ -112,18 +117,55 @@ async fn look(ask: &Ask, access: &Access) -> Result<Report, String> {
     })
 }
 
+/// What a node should be.
+struct Expected<'a> {
+    master: bool,
+    /// Version of a node that an upgrade made, which is what the upgrade is for.
+    version: Option<&'a str>,
+}
+
+impl<'a> Expected<'a> {
+    fn of(node: &nodes::Node<'a>) -> Self {
+        let roll = node.group.roll.as_ref().filter(|roll| roll.source.is_some());
+        let number = node.number;
+        let version = roll.and_then(|roll| {
+            roll.behind
+                .get(&number)
+                .unwrap_or(&roll.target)
+                .version
+                .as_deref()
+        });
+        Self {
+            master: node.manager,
+            version,
+        }
+    }
+}
+
 /// What a node lacks; `None` for one that is ready.
-fn missing(found: &[KubeNode], name: &str, master: bool) -> Option<&'static str> {
-    match found.iter().find(|node| node.metadata.name == name) {
-        None => Some("is missing"),
-        Some(node) if !node.is_ready() => Some("is not ready"),
-        Some(node) if master && !node.is_master() => Some("is not a master"),
-        Some(_) => None,
+fn missing(found: &[KubeNode], name: &str, expected: &Expected<'_>) -> Option<String> {
+    let Some(node) = found.iter().find(|node| node.metadata.name == name) else {
+        return Some("is missing".to_owned());
+    };
+    if !node.is_ready() {
+        return Some("is not ready".to_owned());
+    }
+    if expected.master && !node.is_master() {
+        return Some("is not a master".to_owned());
+    }
+    let runs = node.status.node_info.kubelet_version.as_str();
+    let version = |text: &str| text.parse::<version::Version>().ok();
+    match expected.version {
+        Some(wanted) if version(wanted) != version(runs) => {
+            let runs: String = runs.chars().take(LONGEST_VERSION).collect();
+            Some(format!("runs Kubernetes {runs} instead of {wanted}"))
+        }
+        _ => None,
     }
 }
 
 /// Version of the container runtime, without its name.
-fn runtime(found: &[KubeNode], expected: &BTreeMap<String, bool>) -> Option<String> {
+fn runtime(found: &[KubeNode], expected: &BTreeMap<String, Expected<'_>>) -> Option<String> {
     let node = found
         .iter()
         .find(|node| expected.contains_key(&node.metadata.name))?;

@@ -14,6 +14,7 @@ mod leave;
 mod machine;
 mod options;
 mod security;
+mod upgrade;
 mod userdata;
 mod version;
 
@@ -24,7 +25,7 @@ use async_trait::async_trait;
 use jeroboam_driver::{
     Access, Ask, Departure, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
 };
-use jeroboam_types::{Coe, ServerType};
+use jeroboam_types::{Coe, NodeGroup, Revision, ServerType};
 use secrecy::SecretString;
 
 use crate::options::Options;
@@ -53,6 +54,16 @@ const PROVIDES: &[Provides] = &[
     provides("rockylinux"),
 ];
 
+/// Options of a node, whose group may be of another version than the rest of the cluster.
+fn options_of(node: &NodeAsk<'_>) -> Result<Options, Invalid> {
+    let options = Options::parse(node.ask)?;
+    let all = jeroboam_blueprint::nodes::nodes(&node.ask.groups);
+    match all.iter().find(|known| known.key("server") == *node.server) {
+        Some(known) => options.of_group(node.ask, known.group),
+        None => Ok(options),
+    }
+}
+
 #[async_trait]
 impl Driver for KubernetesDriver {
     fn name(&self) -> &'static str {
@@ -80,7 +91,7 @@ impl Driver for KubernetesDriver {
     }
 
     fn user_data(&self, node: &NodeAsk<'_>) -> Result<Vec<u8>, DriverError> {
-        userdata::user_data(node, &Options::parse(node.ask)?)
+        userdata::user_data(node, &options_of(node)?)
     }
 
     fn fetches_secrets(&self, ask: &Ask) -> bool {
@@ -89,7 +100,24 @@ impl Driver for KubernetesDriver {
     }
 
     fn secrets(&self, node: &NodeAsk<'_>) -> Result<SecretString, DriverError> {
-        userdata::secrets(node, &Options::parse(node.ask)?)
+        userdata::secrets(node, &options_of(node)?)
+    }
+
+    fn revision(&self, ask: &Ask, group: &NodeGroup) -> Revision {
+        Revision {
+            version: options::version_of(ask, group)
+                .ok()
+                .map(|version| version.to_string()),
+            ..ask.revision(group)
+        }
+    }
+
+    fn upgrade_labels(&self) -> &'static [&'static str] {
+        &[options::VERSION_LABEL]
+    }
+
+    fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
+        upgrade::check(ask)
     }
 
     /// `https://<address>:<port>`

@@ -124,6 +124,14 @@ impl Options {
         Ok(options)
     }
 
+    /// The same for the nodes of one group, which may be of another version.
+    pub(crate) fn of_group(&self, ask: &Ask, group: &NodeGroup) -> Result<Self, Invalid> {
+        Ok(Self {
+            version: version_of(ask, group)?,
+            ..self.clone()
+        })
+    }
+
     /// Address of cluster DNS.
     pub(crate) fn dns_address(&self) -> String {
         let address = self.service_range.at(DNS_OFFSET);
@@ -151,9 +159,26 @@ pub(crate) fn taints(group: &NodeGroup) -> Result<Vec<Taint>, Invalid> {
     group.node_taints.iter().map(Taint::parse).collect()
 }
 
+/// Label with the version of Kubernetes.
+pub(crate) const VERSION_LABEL: &str = "kube_tag";
+
+/// Version of a group's new nodes: that of its revision, if it has been upgraded.
+pub(crate) fn version_of(ask: &Ask, group: &NodeGroup) -> Result<Version, Invalid> {
+    let rolled = group
+        .roll
+        .as_ref()
+        .and_then(|roll| roll.target.version.as_deref());
+    match rolled {
+        Some(rolled) => rolled
+            .parse()
+            .map_err(|reason: String| Invalid::new("image_id", reason)),
+        None => version(ask),
+    }
+}
+
 /// The image tells the version, or the label `kube_tag`; where both do they must agree.
 fn version(ask: &Ask) -> Result<Version, Invalid> {
-    let label: Option<Version> = label(ask, None, "kube_tag", str::parse)?;
+    let label: Option<Version> = label(ask, None, VERSION_LABEL, str::parse)?;
     let image = ask.resolved.kube_version.as_deref().map(str::parse::<Version>);
     let image = image.transpose().map_err(|reason| {
         Invalid::new(

@@ -125,8 +125,45 @@ fn a_first_master_that_is_made_again_joins_the_cluster_that_lives() {
     machine.program("curl", "case $* in *10.0.0.7*) exit 0 ;; *) exit 7 ;; esac");
     assert!(machine.run("join.sh").status.success());
     let calls = machine.calls("kubeadm");
-    assert!(calls[1].starts_with("kubeadm join "), "{calls:?}");
-    assert!(!calls.iter().any(|call| call.contains(" init ")), "{calls:?}");
+    assert!(calls.last().unwrap().starts_with("kubeadm join "), "{calls:?}");
+    assert!(
+        !calls.iter().any(|call| call.contains(" init --config")),
+        "{calls:?}"
+    );
+}
+
+#[test]
+fn a_master_that_is_made_again_has_its_old_self_removed_from_etcd_first() {
+    let machine = Machine::new(&[
+        ("ROLE", "master"),
+        ("OTHER_MASTERS", "10.0.0.6:6443 10.0.0.7:6443"),
+    ]);
+    let member = |id: &str, address: &str| {
+        format!(
+            r#"{{"ID":"{id}","name":"demo","peerURLs":["https://{address}:2380"],"clientURLs":["https://{address}:2379"]}}"#
+        )
+    };
+    let members = [
+        ("7", "10.0.0.50"),
+        ("1234567890123456789", "10.0.0.5"),
+        ("9", "10.0.0.7"),
+    ]
+    .map(|(id, address)| member(id, address));
+    let header = r#"{"cluster_id":"3","member_id":"4"}"#;
+    let list = format!(r#"{{"header":{header},"members":[{}]}}"#, members.join(","));
+    // The first of the others is down.
+    let answer = format!("case $* in *10.0.0.6*) exit 7 ;; *member/list) echo '{list}' ;; esac");
+    machine.program("curl", &answer);
+    assert!(machine.run("join.sh").status.success());
+    let asked = machine.calls("curl");
+    assert!(
+        asked[2]
+            .ends_with(r#"-d {"ID":"1234567890123456789"} https://10.0.0.7:2379/v3/cluster/member/remove"#),
+        "{asked:?}"
+    );
+    assert_eq!(asked.len(), 3);
+    let all = machine.read("calls");
+    assert!(all.find("member/remove").unwrap() < all.find("kubeadm join").unwrap());
 }
 
 #[test]

@@ -47,6 +47,21 @@ impl Version {
         }
     }
 
+    /// Second number.
+    pub(crate) fn minor(&self) -> u32 {
+        self.minor
+    }
+
+    /// How many minor versions a kubelet may be older than the API that it speaks with.
+    pub(crate) fn oldest_kubelet(&self) -> u32 {
+        self.minor.saturating_sub(if self.minor < 28 { 2 } else { 3 })
+    }
+
+    /// What versions are ordered by: a pre-release comes before its release.
+    pub(crate) fn rank(&self) -> (u32, u32, bool, &str) {
+        (self.minor, self.patch, self.pre.is_empty(), &self.pre)
+    }
+
     /// Address of containerd as kubeadm writes it: a URL since 1.24.
     pub(crate) fn cri_socket(&self) -> &'static str {
         if self.minor < 24 {

@@ -118,12 +118,17 @@ pub fn made(ledger: &Ledger) -> Made {
     )
 }
 
-/// Number of the node that an entry was made for: the names of a node's resources end in it. `None` for what is
-/// shared by several nodes.
+/// Number of the node that an entry was made for.
 pub fn node_number(entry: &Entry) -> Option<u32> {
-    match (&entry.group, &entry.spec) {
+    number_in(entry.group.as_deref(), &entry.key, &entry.spec)
+}
+
+/// Number of the node that a resource of a group is made for: the names of a node's resources end in it. `None` for
+/// what is shared by several nodes.
+pub fn number_in(group: Option<&str>, key: &Key, spec: &Spec) -> Option<u32> {
+    match (group, spec) {
         (None, _) | (_, Spec::ServerGroup { .. }) => None,
-        (Some(_), _) => entry.key.name().rsplit_once('-')?.1.parse().ok(),
+        (Some(_), _) => key.name().rsplit_once('-')?.1.parse().ok(),
     }
 }
 

@@ -9,10 +9,13 @@ mod progress;
 
 use std::collections::BTreeMap;
 
+use jeroboam_driver::ask::Resolved;
 use jeroboam_driver::{Ask, Key};
 use jeroboam_plan::{Entry, Ledger};
 use jeroboam_types::status::Operation;
-use jeroboam_types::{Cluster, ClusterId, ClusterTemplate, Millis, NodeGroup, NodeGroupId, Status};
+use jeroboam_types::{
+    Cluster, ClusterId, ClusterTemplate, Labels, Millis, NodeGroup, NodeGroupId, Status, TemplateId,
+};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter};
 
@@ -96,7 +99,7 @@ pub struct ClusterProgress {
 }
 
 /// How the work on a wish ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settlement {
     /// The wish that it speaks of.
     pub generation: i64,
@@ -118,8 +121,27 @@ pub struct Settlement {
     pub container_version: Option<String>,
     /// Addresses of the nodes of some groups.
     pub node_addresses: Vec<(NodeGroupId, Vec<String>)>,
+    /// Node groups whose replacement a failure has stopped, as they stand.
+    pub stopped: Vec<NodeGroup>,
+    /// What the cluster is of after an upgrade.
+    pub upgraded: Option<Upgraded>,
     /// Time that the engine spent on this wish in all, in milliseconds.
     pub engine_ms: i64,
+}
+
+/// What a cluster is of once all of it has been upgraded. Not recorded if the template is gone by then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgraded {
+    /// The new template.
+    pub template: TemplateId,
+    /// Labels of the cluster.
+    pub labels: Labels,
+    /// Flavor of new node groups.
+    pub flavor_id: Option<String>,
+    /// Flavor of the masters.
+    pub master_flavor_id: Option<String>,
+    /// What names stand for.
+    pub resolved: Resolved,
 }
 
 impl Engine<'_> {

@@ -31,7 +31,9 @@ pub use clusters::{
     ChangeError, ClusterChange, ClusterRow, ClusterSummary, Clusters, CreateError, NewCluster, Seen,
     Standing, Stats, Terms,
 };
-pub use engine::{Backlog, Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Work};
+pub use engine::{
+    Backlog, Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Upgraded, Work,
+};
 pub use error::{Cause, StoreError};
 pub use node_tokens::NodeToken;
 pub use page::{Filter, Page, SortKey, Table};

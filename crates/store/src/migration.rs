@@ -4,6 +4,7 @@ mod answers;
 mod list_indexes;
 mod node_numbers;
 mod node_tokens;
+mod rolls;
 mod v1;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(answers::Migration),
             Box::new(node_numbers::Migration),
             Box::new(node_tokens::Migration),
+            Box::new(rolls::Migration),
         ]
     }
 }

@@ -86,6 +86,18 @@ impl Driver for SwarmDriver {
         check::check(ask, access).await
     }
 
+    /// A swarm's managers know each other by what their own disks hold, so the last of them cannot be replaced.
+    fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
+        let mut alone = ask.groups.iter().filter(|group| group.is_master());
+        match alone.find(|group| group.node_count == 1 && !group.is_uniform()) {
+            Some(group) => Err(Invalid::new(
+                "nodegroup",
+                jeroboam_blueprint::nodes::alone(group, "manager"),
+            )),
+            None => Ok(()),
+        }
+    }
+
     async fn leave(&self, ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
         leave::leave(ask, access, host_name, overdue).await
     }

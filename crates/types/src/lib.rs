@@ -9,6 +9,7 @@ pub mod ids;
 pub mod labels;
 pub mod name;
 pub mod nodegroup;
+pub mod roll;
 pub mod status;
 pub mod template;
 
@@ -19,5 +20,6 @@ pub use ids::{ClusterId, Millis, NodeGroupId, ProjectId, TemplateId, UserId};
 pub use labels::Labels;
 pub use name::ClusterName;
 pub use nodegroup::{NodeGroup, NodesSeen};
+pub use roll::{Revision, Roll};
 pub use status::{Change, HealthStatus, Status};
 pub use template::ClusterTemplate;

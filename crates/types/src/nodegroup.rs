@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::status::Operation;
-use crate::{ClusterId, Labels, NodeGroupId, ProjectId, Status};
+use crate::{ClusterId, Labels, NodeGroupId, ProjectId, Roll, Status};
 
 /// Role of the nodes that run the control plane.
 pub const ROLE_MASTER: &str = "master";
@@ -33,7 +33,8 @@ pub struct NodeGroup {
     pub image_id: Option<String>,
     pub node_addresses: Vec<String>,
     pub node_count: i32,
-    /// Numbers of the nodes, ascending: which nodes there should be. As many as `node_count`.
+    /// Numbers of the nodes, ascending: which nodes there should be. As many as `node_count`, except while they are
+    /// being replaced.
     pub nodes: Vec<u32>,
     pub max_node_count: Option<i32>,
     pub min_node_count: Option<i32>,
@@ -45,6 +46,9 @@ pub struct NodeGroup {
     pub version: Option<String>,
     pub node_labels: BTreeMap<String, String>,
     pub node_taints: Vec<BTreeMap<String, String>>,
+    /// Where the group stands between revisions; `None` for one that has never been upgraded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roll: Option<Roll>,
     pub created_at: DateTime<Utc>,
     pub updated_at: Option<DateTime<Utc>>,
 }
@@ -112,8 +116,8 @@ impl NodeGroup {
     }
 
     /// Changes the number of nodes. The given nodes go, even when that is more than the group shrinks by: others
-    /// are then made in their place. If more have to go, those that do not stand go first, and then the highest
-    /// numbers. New nodes get the lowest numbers that are free.
+    /// are then made in their place. If more have to go, those that do not stand go first, then those of an older
+    /// revision, and then the highest numbers. New nodes get the lowest numbers that are free.
     pub fn resize(&mut self, count: i32, going: &BTreeSet<u32>, seen: &NodesSeen) {
         let wanted = usize::try_from(count).unwrap_or(0);
         let mut staying: Vec<u32> = self
@@ -122,7 +126,11 @@ impl NodeGroup {
             .copied()
             .filter(|node| !going.contains(node))
             .collect();
-        staying.sort_by_key(|node| (!seen.ready.contains(node), *node));
+        let roll = self.roll.as_ref();
+        let is_behind = |node: &u32| roll.is_some_and(|roll| roll.behind.contains_key(node));
+        let is_unproven = |node: &u32| roll.is_some_and(|roll| roll.unproven.contains(node));
+        let stands = |node: &u32| seen.ready.contains(node) && !is_unproven(node);
+        staying.sort_by_key(|node| (!stands(node), is_behind(node), *node));
         staying.truncate(wanted);
         let held: BTreeSet<u32> = self
             .nodes
@@ -136,6 +144,9 @@ impl NodeGroup {
         staying.sort_unstable();
         self.node_count = count;
         self.nodes = staying;
+        if let Some(roll) = &mut self.roll {
+            roll.keep(&self.nodes);
+        }
     }
 }
 
@@ -170,6 +181,7 @@ mod tests {
             version: None,
             node_labels: BTreeMap::new(),
             node_taints: Vec::new(),
+            roll: None,
             created_at: DateTime::UNIX_EPOCH,
             updated_at: None,
         }

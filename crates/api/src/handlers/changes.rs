@@ -19,6 +19,7 @@ use crate::policy::{Action, Target};
 use crate::validate::change::{
     change_of, driver_of, group_of, nodes_named, refused, resize as resized, standing,
 };
+use crate::validate::upgrade::accept as upgraded;
 use crate::wire::change::{ClusterPatch, Resize, Upgrade};
 
 /// `PATCH /v1/clusters/IDENT`: the number of default workers, and the health.
@@ -112,8 +113,7 @@ pub(crate) async fn resize(cx: &Context, ident: &str) -> ApiResult<Response> {
     Ok(accepted(change.cluster))
 }
 
-/// `POST /v1/clusters/IDENT/actions/upgrade`: no driver of this service can do it yet, and each says so once all the
-/// rest is right.
+/// `POST /v1/clusters/IDENT/actions/upgrade`
 pub(crate) async fn upgrade(cx: &Context, ident: &str) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let wanted = Upgrade::parse(cx.json("cluster_upgrade_req", BodyKind::Object)?)?;
@@ -129,20 +129,14 @@ pub(crate) async fn upgrade(cx: &Context, ident: &str) -> ApiResult<Response> {
     let template =
         template.map_err(|error| of_lookup(error, "ClusterTemplate", "cluster templates", named))?;
     let standing = standing(cx, row.cluster.uuid, Change::Upgrade).await?;
-    let group = group_of(&standing, wanted.nodegroup.as_deref())?;
-    if !group.is_default && template.uuid != row.cluster.cluster_template_id {
-        return Err(ApiError::conflict(format!(
-            "Node group {} can be upgraded to the template of its cluster only. Upgrade the cluster first.",
-            group.name
-        )));
-    }
-    Err(cannot(
-        driver_of(cx, &standing.ask.template)?.name(),
-        "upgrade clusters",
-    ))
+    // Boxed: what it looks up is too large for the stack of every request.
+    let change = Box::pin(upgraded(cx, &standing, &template, &wanted)).await?;
+    request(cx, &change, of_seen(cx, &row)).await?;
+    Ok(accepted(change.cluster))
 }
 
-/// `PATCH /v1/certificates/IDENT`: likewise.
+/// `PATCH /v1/certificates/IDENT`: no driver of this service can do it yet, and each says so once all the rest is
+/// right.
 pub(crate) async fn rotate_authorities(cx: &Context, ident: &str) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let row = find_cluster(cx, Action::CertificateRotate, ident).await?;

@@ -336,6 +336,7 @@ fn default_groups(
         version: None,
         node_labels: BTreeMap::new(),
         node_taints: Vec::new(),
+        roll: None,
         created_at: cluster.created_at,
         updated_at: None,
     };

@@ -74,6 +74,7 @@ pub(crate) async fn accept(
         version: None,
         node_labels: asked.node_labels.clone(),
         node_taints: asked.node_taints.clone(),
+        roll: None,
         created_at: date_time(cx.now()),
         updated_at: None,
     };

@@ -168,6 +168,9 @@ impl Resize {
 #[derive(Clone, Debug)]
 pub(crate) struct Upgrade {
     pub(crate) cluster_template: String,
+    /// Most nodes that are replaced at once.
+    pub(crate) max_batch_size: u32,
+    /// UUID, name or row id; the control plane and the default workers without one.
     pub(crate) nodegroup: Option<String>,
 }
 
@@ -181,9 +184,13 @@ impl Upgrade {
         body.mandatory("cluster_template")?;
         let upgrade = Self {
             cluster_template: body.short_text("cluster_template")?.value().unwrap_or_default(),
+            max_batch_size: body
+                .int("max_batch_size", 1, i32::MAX)?
+                .value()
+                .and_then(|size| u32::try_from(size).ok())
+                .unwrap_or(1),
             nodegroup: body.short_text("nodegroup")?.value(),
         };
-        body.int("max_batch_size", 1, i32::MAX)?;
         body.finish()?;
         Ok(upgrade)
     }

@@ -469,8 +469,23 @@ async fn a_node_group_that_cannot_be_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn what_no_driver_can_do_is_refused_when_all_the_rest_is_right() {
+async fn upgrades_that_cannot_be_are_refused_and_so_is_what_no_driver_can_do() {
     let standing = Standing::start().await;
+    standing
+        .template(
+            "medium",
+            json!({"flavor_id": "m1.medium", "master_flavor_id": "m1.medium"}),
+        )
+        .await;
+    standing
+        .template("proxied", json!({"http_proxy": "http://proxy:3128"}))
+        .await;
+    let group = json!({"name": "more", "node_count": 1});
+    standing
+        .call("POST", "/v1/clusters/prod/nodegroups", group)
+        .await
+        .expect(202);
+    standing.finish(Outcome::Complete).await;
     let upgrade = async |body: Value| {
         standing
             .call("POST", "/v1/clusters/prod/actions/upgrade", body)
@@ -490,18 +505,69 @@ async fn what_no_driver_can_do_is_refused_when_all_the_rest_is_right() {
             "none",
         ),
         (
-            json!({"cluster_template": standing.template, "max_batch_size": null}),
+            json!({"cluster_template": "swarm-small", "max_batch_size": "many"}),
             400,
-            "cannot upgrade",
+            "max_batch_size",
         ),
-        (json!({"cluster_template": "swarm-small"}), 400, "cannot upgrade"),
+        (json!({"cluster_template": "medium"}), 400, "only manager"),
+        (
+            json!({"cluster_template": "proxied", "nodegroup": "default-worker"}),
+            409,
+            "http_proxy",
+        ),
+        (
+            json!({"cluster_template": "medium", "nodegroup": "more"}),
+            409,
+            "Upgrade the cluster first",
+        ),
     ] {
         let answer = upgrade(body.clone()).await;
         assert!(answer.refusal(status).contains(part), "{body}: {}", answer.text);
     }
     let rotation = standing.call("PATCH", "/v1/certificates/prod", Value::Null).await;
     assert!(rotation.refusal(400).contains("cannot rotate"));
-    assert_eq!(standing.cluster().await["status"], "CREATE_COMPLETE");
+    assert_eq!(
+        standing.cluster().await["status"],
+        "UPDATE_COMPLETE",
+        "nothing was begun"
+    );
+}
+
+#[tokio::test]
+async fn an_upgrade_is_written_as_revisions_and_the_template_stays_until_it_is_done() {
+    let standing = Standing::start().await;
+    let medium = standing
+        .template("medium", json!({"flavor_id": "m1.medium"}))
+        .await;
+    let path = "/v1/clusters/prod/actions/upgrade";
+    let body = json!({"cluster_template": medium, "max_batch_size": 2, "nodegroup": "default-worker"});
+    let answer = standing.call("POST", path, body.clone()).await.expect(202);
+    assert_eq!(answer, json!({"uuid": standing.uuid}));
+    let shown = standing.cluster().await;
+    assert_eq!(shown["status"], "UPDATE_IN_PROGRESS");
+    assert_eq!(shown["cluster_template_id"], standing.template.as_str());
+    standing.call("POST", path, body.clone()).await.refusal(409);
+    let work = standing.finish(Outcome::Complete).await;
+    let ask = work.ask.unwrap();
+    let rolls: Vec<_> = ask
+        .groups
+        .iter()
+        .map(|group| group.roll.clone().unwrap())
+        .collect();
+    assert!(
+        rolls[0].source.is_none() && rolls[0].is_done(),
+        "the masters stay: {rolls:?}"
+    );
+    assert_eq!((rolls[1].batch, rolls[1].behind.len()), (2, 3));
+    assert_eq!(rolls[1].target.flavor_id, "3");
+    assert_eq!(rolls[1].behind[&0].flavor_id, rolls[0].target.flavor_id);
+    assert_eq!(ask.resolved.flavors["m1.medium"], "3");
+
+    // One that changes nothing is accepted: the engine finds it done. So is one without a batch size.
+    let same =
+        json!({"cluster_template": standing.template, "max_batch_size": null, "nodegroup": "default-master"});
+    standing.call("POST", path, same).await.expect(202);
+    assert!(standing.finish(Outcome::Complete).await.groups[0].is_uniform());
 }
 
 #[tokio::test]

@@ -441,6 +441,8 @@ async fn a_failed_cluster_tells_the_faults_of_its_groups_when_shown_alone() {
         coe_version: None,
         container_version: None,
         node_addresses: Vec::new(),
+        stopped: Vec::new(),
+        upgraded: None,
         engine_ms: 1500,
     };
     rig.store.engine().settle(&claim, &settlement).await.unwrap();

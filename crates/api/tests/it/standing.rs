@@ -40,6 +40,12 @@ impl Standing {
         standing
     }
 
+    /// Another template of a name, with more or other members; gives its UUID.
+    pub async fn template(&self, name: &str, more: Value) -> String {
+        let body = crate::rig::merged(json!({"name": name}), more);
+        self.rig.template(&self.token, body).await
+    }
+
     /// Takes the engine's place: ends what is under way, with a server for each node that should be there.
     pub async fn finish(&self, outcome: Outcome) -> Work {
         let claim = self.rig.claim().await.remove(0);
@@ -69,6 +75,8 @@ impl Standing {
             coe_version: None,
             container_version: None,
             node_addresses: Vec::new(),
+            stopped: Vec::new(),
+            upgraded: None,
             engine_ms: 1,
         };
         store.settle(&claim, &settlement).await.unwrap();

@@ -18,7 +18,7 @@ use secrecy::ExposeSecret;
 
 use crate::house::{House, within};
 
-async fn standing(house: &House, workers: i32) -> ClusterId {
+pub(crate) async fn standing(house: &House, workers: i32) -> ClusterId {
     let cluster = house
         .ask(1, workers, |new| {
             new.groups
@@ -120,7 +120,7 @@ async fn node_groups_come_and_go() {
     engine.stop().await;
 }
 
-fn on(service: Service, method: &str, path: &str) -> Match {
+pub(crate) fn on(service: Service, method: &str, path: &str) -> Match {
     Match {
         service: Some(service),
         method: Some(method.into()),
@@ -130,7 +130,7 @@ fn on(service: Service, method: &str, path: &str) -> Match {
 }
 
 /// Calls that make something of a node.
-const MAKING: &[(Service, &str, &str)] = &[
+pub(crate) const MAKING: &[(Service, &str, &str)] = &[
     (Service::Network, "*/ports", "port:"),
     (Service::Network, "*/floatingips", "floating-ip:"),
     (Service::Volume, "*/volumes", "volume:"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 use jeroboam_cloud::{Connector, Credentials, DomainName, Find, Scope, Session, UserName};
 use jeroboam_driver::ask::Resolved;
-use jeroboam_driver::{Drivers, Key};
+use jeroboam_driver::{Drivers, Key, Spec};
 use jeroboam_engine::{Budgets, Clock, Engine, IdentityMode, Options, Parts, SystemClock, TrusteeDomain};
 use jeroboam_pki::Keyring;
 use jeroboam_plan::ledger::nodes_seen;
@@ -17,9 +17,10 @@ use jeroboam_store::{
 };
 use jeroboam_swarm::SwarmDriver;
 use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, ROLE_MASTER, ROLE_WORKER, first_nodes};
+use jeroboam_types::roll::{Order, Source};
 use jeroboam_types::{
-    Change, Cluster, ClusterId, ClusterName, ClusterTemplate, Coe, Labels, NodeGroup, NodeGroupId,
-    ServerType, Status, TemplateId,
+    Change, Cluster, ClusterId, ClusterName, ClusterTemplate, Coe, Labels, NodeGroup, NodeGroupId, Revision,
+    Roll, ServerType, Status, TemplateId,
 };
 use secrecy::SecretString;
 use tokio::sync::Notify;
@@ -180,6 +181,7 @@ impl House {
             version: None,
             node_labels: BTreeMap::new(),
             node_taints: Vec::new(),
+            roll: None,
             created_at: cluster.created_at,
             updated_at: None,
         };
@@ -248,6 +250,7 @@ impl House {
             roles: vec!["member".to_owned()],
             trust_server_active: true,
             drain_limit: Duration::from_secs(5),
+            update_limit: Duration::from_secs(60),
             certificate_days: 10,
             bootstrap: None,
             rsa_bits: 2_048,
@@ -344,6 +347,78 @@ impl House {
             });
         })
         .await;
+    }
+
+    /// A template like the first one but for its flavor.
+    pub async fn template_of(&self, flavor: &str) -> ClusterTemplate {
+        let template = ClusterTemplate {
+            uuid: TemplateId(Uuid::new_v4()),
+            flavor_id: Some(flavor.to_owned()),
+            master_flavor_id: Some(flavor.to_owned()),
+            ..self.template.clone()
+        };
+        self.store.templates().insert(&template).await.unwrap();
+        template
+    }
+
+    /// Asks that groups are upgraded to a template.
+    pub async fn upgrade(&self, cluster: ClusterId, names: &[&str], template: &ClusterTemplate, batch: u32) {
+        let flavor = template.flavor_id.clone().unwrap();
+        let session = self.tenant();
+        let found = jeroboam_cloud::compute::find_flavor(&session, &flavor)
+            .await
+            .unwrap();
+        let flavor_id = Find::one(found).unwrap().id;
+        self.change(cluster, Change::Upgrade, |standing, change| {
+            for group in &standing.groups {
+                let mut group = group.clone();
+                let present = standing.ask.revision(&group);
+                if !names.contains(&group.name.as_str()) {
+                    group.roll.get_or_insert_with(|| Roll::standing(present));
+                } else {
+                    let order = Order {
+                        target: Revision {
+                            flavor_id: flavor_id.clone(),
+                            ..present.clone()
+                        },
+                        source: Source {
+                            template: template.uuid,
+                            image_id: template.image_id.clone(),
+                            flavor_id: Some(flavor.clone()),
+                            labels: BTreeMap::new(),
+                        },
+                        batch,
+                    };
+                    let seen = nodes_seen(&standing.ledger, &group.name);
+                    group.begin_roll(present, order, &seen);
+                    group.status = Status::UpdateInProgress;
+                }
+                change.groups.push(group);
+            }
+        })
+        .await;
+    }
+
+    /// Ids of a kind of resource in the cloud by their names, without the cluster's prefix.
+    pub fn ids(&self, kind: &str) -> BTreeMap<String, String> {
+        let usage = self.cloud.usage();
+        let items = usage.items.iter().filter(|item| item.kind == kind);
+        items
+            .map(|item| {
+                let name = item.name.splitn(3, '-').last().unwrap().to_owned();
+                (name, item.id.clone())
+            })
+            .collect()
+    }
+
+    /// Flavors that the servers of a cluster were made with, by the names of the nodes.
+    pub async fn flavors(&self, cluster: ClusterId) -> BTreeMap<String, String> {
+        let ledger = self.store.clusters().ledger(cluster).await.unwrap();
+        let servers = ledger.values().filter_map(|entry| match &entry.spec {
+            Spec::Server(server) => Some((entry.key.name().to_owned(), server.flavor_id.clone())),
+            _ => None,
+        });
+        servers.collect()
     }
 
     /// The cluster once it is no longer in progress; fails unless it has the status.

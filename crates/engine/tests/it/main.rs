@@ -14,4 +14,5 @@ mod deadline;
 mod failure;
 mod house;
 mod identity;
+mod upgrades;
 mod wishes;

@@ -282,12 +282,48 @@ async fn the_openstack_client_changes_a_cluster() {
     let groups = rig.demo_json(&["coe", "nodegroup", "list", "first"]).await;
     assert_eq!(groups.as_array().map(Vec::len), Some(2));
 
+    let template = [
+        "coe",
+        "cluster",
+        "template",
+        "create",
+        "medium",
+        "--coe",
+        "swarm-mode",
+    ];
+    let of_template = [
+        "--image",
+        "debian-12-docker",
+        "--external-network",
+        "public",
+        "--flavor",
+        "m1.medium",
+    ];
+    let storage = ["--docker-storage-driver", "overlay2"];
+    rig.demo(&[&template[..], &of_template, &storage].concat()).await;
+    let upgrade = [
+        "coe",
+        "cluster",
+        "upgrade",
+        "first",
+        "medium",
+        "--max-batch-size",
+        "2",
+    ];
+    rig.demo(&[&upgrade[..], &["--nodegroup", "default-worker"]].concat())
+        .await;
+    rig.wait_status("first", "UPDATE_COMPLETE").await;
+    let group = rig
+        .demo_json(&["coe", "nodegroup", "show", "first", "default-worker"])
+        .await;
+    assert_eq!(group["flavor_id"], "m1.medium");
+
     rig.demo(&["coe", "credential", "rotate", "first"]).await;
     for (refused, part) in [
         (&["coe", "ca", "rotate", "first"][..], "cannot rotate"),
         (
-            &["coe", "cluster", "upgrade", "first", "swarm"][..],
-            "cannot upgrade",
+            &["coe", "cluster", "upgrade", "first", "medium"][..],
+            "only manager",
         ),
         (
             &["coe", "nodegroup", "delete", "first", "default-worker"][..],

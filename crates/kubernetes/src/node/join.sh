@@ -34,6 +34,27 @@ cluster_lives() {
     return 1
 }
 
+# ask_etcd URL BODY: asks a member of etcd through its JSON gateway.
+ask_etcd() {
+    pki=$root/etc/kubernetes/pki/etcd
+    curl -s -f --connect-timeout 2 --max-time 10 --noproxy '*' --cacert "$pki/ca.crt" \
+        --cert "$pki/healthcheck-client.crt" --key "$pki/healthcheck-client.key" -d "$2" "$1"
+}
+
+# A machine that takes the place of an earlier one has its address but not its data: etcd must forget the old member
+# before it lets the new one in.
+forget_old_self() {
+    kubeadm init phase certs etcd-healthcheck-client --kubernetes-version "$VERSION" || return
+    for other in $OTHER_MASTERS; do
+        etcd=https://${other%:*}:2379/v3/cluster/member
+        members=$(ask_etcd "$etcd/list" '{}') || continue
+        old=$(printf '%s' "$members" | tr '{' '\n' | grep -F "\"https://$NODE_ADDRESS:2380\"" |
+            sed -n 's/.*"ID":"\([0-9]*\)".*/\1/p')
+        [ -z "$old" ] || ask_etcd "$etcd/remove" "{\"ID\":\"$old\"}"
+        return
+    done
+}
+
 attempt() {
     if [ -d "$root/etc/jeroboam/pki" ]; then
         mkdir -p "$root/etc/kubernetes/pki"
@@ -43,6 +64,7 @@ attempt() {
         say "starting the cluster"
         kubeadm init --config /etc/jeroboam/init.yaml --ignore-preflight-errors=ImagePull $INIT_ARGUMENTS
     else
+        [ -z "$OTHER_MASTERS" ] || forget_old_self
         kubeadm join --config /etc/jeroboam/join.yaml --ignore-preflight-errors=ImagePull
     fi >>"$log" 2>&1
 }

@@ -1,12 +1,13 @@
 //! Ends of the work on a wish. An outcome of a wish that is no longer the present one is refused.
 
+use jeroboam_types::{Millis, NodeGroup};
 use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::progress::write_addresses;
-use super::{Claim, Engine, Settlement, fence, held};
+use super::{Claim, Engine, Settlement, Upgraded, fence, held};
 use crate::StoreError;
 use crate::row::work::{self, NEVER};
-use crate::row::{cluster, fitting, ledger, moment_of, nodegroup, sealed};
+use crate::row::{cluster, fitting, json, ledger, moment_of, nodegroup, sealed, template};
 
 impl Engine<'_> {
     /// Writes how the work ended and gives the lease back; the work is not due again until something is asked.
@@ -14,6 +15,33 @@ impl Engine<'_> {
     pub async fn settle(&self, claim: &Claim, settlement: &Settlement) -> Result<(), StoreError> {
         let tx = self.0.begin().await?;
         let result = settle(&tx, claim, settlement).await;
+        tx.finish(result).await
+    }
+
+    /// Writes the next stage of a rolling replacement: the given groups as they should be now, with a new deadline
+    /// for it. [`StoreError::Stale`] when something else is asked by now: nothing is written then.
+    pub async fn advance(
+        &self,
+        claim: &Claim,
+        generation: i64,
+        groups: &[NodeGroup],
+        deadline: Millis,
+    ) -> Result<(), StoreError> {
+        let tx = self.0.begin().await?;
+        let result = async {
+            fence_generation(&tx, claim, generation).await?;
+            let longer = work::ActiveModel {
+                deadline_ms: ActiveValue::Set(deadline.0),
+                ..Default::default()
+            };
+            work::Entity::update_many()
+                .set(longer)
+                .filter(work::Column::ClusterUuid.eq(claim.cluster.to_string()))
+                .exec(&*tx)
+                .await?;
+            write_rolls(&tx, claim, groups).await
+        }
+        .await;
         tx.finish(result).await
     }
 
@@ -97,7 +125,58 @@ async fn settle(tx: &DatabaseTransaction, claim: &Claim, settlement: &Settlement
             .exec(tx)
             .await?;
     }
+    write_rolls(tx, claim, &settlement.stopped).await?;
+    if let Some(upgraded) = &settlement.upgraded {
+        record(tx, claim, upgraded).await?;
+    }
     write_addresses(tx, claim.cluster, &settlement.node_addresses).await
+}
+
+async fn write_rolls(
+    tx: &DatabaseTransaction,
+    claim: &Claim,
+    groups: &[NodeGroup],
+) -> Result<(), StoreError> {
+    for group in groups {
+        nodegroup::Entity::update_many()
+            .set(nodegroup::advance(group)?)
+            .filter(nodegroup::Column::ClusterId.eq(claim.cluster.to_string()))
+            .filter(nodegroup::Column::Uuid.eq(group.uuid.to_string()))
+            .exec(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Records the template that a cluster is of now, if it is still there.
+async fn record(tx: &DatabaseTransaction, claim: &Claim, upgraded: &Upgraded) -> Result<(), StoreError> {
+    let (uuid, template) = (claim.cluster.to_string(), upgraded.template.to_string());
+    let known = template::Entity::find().filter(template::Column::Uuid.eq(template.as_str()));
+    if known.count(tx).await? == 0 {
+        return Ok(());
+    }
+    let change = cluster::ActiveModel {
+        cluster_template_id: ActiveValue::Set(template),
+        labels: ActiveValue::Set(Some(json(&upgraded.labels)?)),
+        flavor_id: ActiveValue::Set(upgraded.flavor_id.clone()),
+        master_flavor_id: ActiveValue::Set(upgraded.master_flavor_id.clone()),
+        ..Default::default()
+    };
+    cluster::Entity::update_many()
+        .set(change)
+        .filter(cluster::Column::Uuid.eq(uuid.as_str()))
+        .exec(tx)
+        .await?;
+    let resolved = work::ActiveModel {
+        resolved: ActiveValue::Set(json(&upgraded.resolved)?),
+        ..Default::default()
+    };
+    work::Entity::update_many()
+        .set(resolved)
+        .filter(work::Column::ClusterUuid.eq(uuid))
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 async fn forget(tx: &DatabaseTransaction, claim: &Claim, generation: i64) -> Result<(), StoreError> {

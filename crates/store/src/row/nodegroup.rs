@@ -37,6 +37,8 @@ pub struct Model {
     pub node_taints: Option<String>,
     /// Numbers of the nodes; null in rows of a time when they were always the lowest.
     pub nodes: Option<String>,
+    /// Where the group stands between revisions; null for one that has never been upgraded.
+    pub roll: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -74,6 +76,7 @@ pub(crate) fn new(group: &NodeGroup) -> Result<ActiveModel, StoreError> {
         node_labels: Some(json(&group.node_labels)?),
         node_taints: Some(json(&group.node_taints)?),
         nodes: Some(json(&group.nodes)?),
+        roll: group.roll.as_ref().map(json).transpose()?,
     };
     Ok(ActiveModel {
         id: ActiveValue::NotSet,
@@ -94,6 +97,20 @@ pub(crate) fn change(group: &NodeGroup) -> Result<ActiveModel, StoreError> {
         status_reason: all.status_reason,
         node_labels: all.node_labels,
         node_taints: all.node_taints,
+        roll: all.roll,
+        ..Default::default()
+    })
+}
+
+/// What an advance of a roll writes over the row of a group.
+pub(crate) fn advance(group: &NodeGroup) -> Result<ActiveModel, StoreError> {
+    let all = new(group)?.reset_all();
+    Ok(ActiveModel {
+        nodes: all.nodes,
+        roll: all.roll,
+        image_id: all.image_id,
+        flavor_id: all.flavor_id,
+        labels: all.labels,
         ..Default::default()
     })
 }
@@ -130,6 +147,7 @@ impl TryFrom<Model> for NodeGroup {
             version: row.version,
             node_labels: from_json("node_labels", row.node_labels.as_deref())?,
             node_taints: from_json("node_taints", row.node_taints.as_deref())?,
+            roll: from_json("roll", row.roll.as_deref())?,
             created_at: utc(row.created_at),
             updated_at: row.updated_at.map(|time| time.and_utc()),
         })

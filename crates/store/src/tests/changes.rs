@@ -41,6 +41,8 @@ async fn settle(store: &Store, claim: &Claim, status: Status, gone: Vec<NodeGrou
         coe_version: None,
         container_version: None,
         node_addresses: Vec::new(),
+        stopped: Vec::new(),
+        upgraded: None,
         engine_ms: 7,
     };
     store.engine().settle(claim, &settlement).await.unwrap();

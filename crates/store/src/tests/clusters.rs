@@ -288,6 +288,8 @@ async fn a_delete_during_the_creation_makes_its_outcome_stale() {
             coe_version: None,
             container_version: None,
             node_addresses: Vec::new(),
+            stopped: Vec::new(),
+            upgraded: None,
             engine_ms: 1,
         };
         let settled = store.engine().settle(&builder, &outcome).await;
@@ -386,6 +388,8 @@ async fn a_delete_that_failed_can_be_asked_for_again() {
             coe_version: Some("v".repeat(300)),
             container_version: None,
             node_addresses: vec![(new.groups[1].uuid, vec!["10.0.0.9".into()])],
+            stopped: Vec::new(),
+            upgraded: None,
             engine_ms: 77,
         };
         store.engine().settle(&worker, &outcome).await.unwrap();

@@ -178,6 +178,7 @@ pub fn group(cluster: &Cluster, name: &str, role: &str, node_count: i32) -> Node
         version: Some("1".into()),
         node_labels: BTreeMap::from([("tier".to_owned(), "gpu".to_owned())]),
         node_taints: vec![BTreeMap::from([("key".to_owned(), "gpu".to_owned())])],
+        roll: None,
         created_at: time(),
         updated_at: None,
     }

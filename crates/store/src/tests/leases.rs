@@ -133,6 +133,8 @@ async fn a_holder_that_was_overtaken_cannot_write_anything() {
             coe_version: None,
             container_version: None,
             node_addresses: Vec::new(),
+            stopped: Vec::new(),
+            upgraded: None,
             engine_ms: 0,
         };
         let address = ClusterProgress {

@@ -70,7 +70,7 @@ const LINES: &[(&str, &str, Outcome)] = &[
     ),
     ("demo", "cluster update c --node-count 3", Then("UPDATE_COMPLETE")),
     ("demo", "cluster resize c 1", Then("UPDATE_COMPLETE")),
-    ("demo", "cluster upgrade c t", Refused("cannot upgrade")),
+    ("demo", "cluster upgrade c t", Then("UPDATE_COMPLETE")),
     ("demo", "nodegroup list c --role worker", Shows("default-worker")),
     ("demo", "nodegroup show c default-master", Shows("is_default")),
     (

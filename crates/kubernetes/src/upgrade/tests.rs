@@ -1,0 +1,142 @@
+use std::collections::BTreeMap;
+
+use jeroboam_types::roll::{Order, Source};
+use jeroboam_types::{NodesSeen, Revision};
+
+use super::*;
+use crate::options::tests::ask;
+
+fn revision(version: &str) -> Revision {
+    Revision {
+        image_id: version.to_owned(),
+        flavor_id: "flavor-id".to_owned(),
+        version: Some(version.to_owned()),
+    }
+}
+
+/// A cluster of three masters and two workers of some versions; the given groups are to be of others.
+fn upgraded(masters: &str, workers: &str, master_target: Option<&str>, worker_target: Option<&str>) -> Ask {
+    let mut ask = ask(3, 2);
+    let template = ask.template.uuid;
+    let groups = ask
+        .groups
+        .iter_mut()
+        .zip([(masters, master_target), (workers, worker_target)]);
+    for (group, (present, target)) in groups {
+        let seen = NodesSeen {
+            ready: group.nodes.iter().copied().collect(),
+            ..NodesSeen::default()
+        };
+        let target = target.unwrap_or(present);
+        let order = Order {
+            target: revision(target),
+            source: Source {
+                template,
+                image_id: target.to_owned(),
+                flavor_id: None,
+                labels: BTreeMap::new(),
+            },
+            batch: 1,
+        };
+        group.begin_roll(revision(present), order, &seen);
+    }
+    ask
+}
+
+#[test]
+fn a_control_plane_goes_up_one_minor_version_at_a_time_and_workers_follow() {
+    for (masters, workers, master_target, worker_target, refusal) in [
+        ("v1.30.1", "v1.30.1", Some("v1.31.0"), Some("v1.31.0"), None),
+        ("v1.30.1", "v1.30.1", Some("v1.30.9"), Some("v1.30.9"), None),
+        ("v1.30.1", "v1.30.1", Some("v1.31.0"), None, None),
+        ("v1.31.0", "v1.30.1", None, Some("v1.31.0"), None),
+        ("v1.31.0", "v1.31.0", None, Some("v1.30.1"), None),
+        ("v1.30.1", "v1.27.4", Some("v1.30.2"), None, None),
+        (
+            "v1.30.1",
+            "v1.30.1",
+            Some("v1.32.0"),
+            None,
+            Some("one minor version at a time: upgrade to 1.31"),
+        ),
+        (
+            "v1.30.1",
+            "v1.30.1",
+            Some("v1.29.9"),
+            None,
+            Some("cannot go back"),
+        ),
+        (
+            "v1.30.1",
+            "v1.30.1",
+            Some("v1.30.0"),
+            None,
+            Some("cannot go back"),
+        ),
+        (
+            "v1.31.0",
+            "v1.30.1",
+            Some("v1.31.0-rc.1"),
+            None,
+            Some("cannot go back"),
+        ),
+        (
+            "v1.30.1",
+            "v1.30.1",
+            None,
+            Some("v1.31.0"),
+            Some("newer than the control plane's v1.30.1"),
+        ),
+        (
+            "v1.30.1",
+            "v1.27.4",
+            Some("v1.31.0"),
+            Some("v1.31.0"),
+            Some("too old for a control plane of v1.31.0"),
+        ),
+        ("v1.26.0", "v1.25.0", Some("v1.27.0"), None, None),
+        (
+            "v1.26.0",
+            "v1.24.0",
+            Some("v1.27.0"),
+            None,
+            Some("upgrade the node group to 1.25"),
+        ),
+    ] {
+        let ask = upgraded(masters, workers, master_target, worker_target);
+        let refused = check(&ask).err().map(|invalid| invalid.to_string());
+        let case = format!("{masters} {workers} to {master_target:?} {worker_target:?}: {refused:?}");
+        match refusal {
+            Some(part) => assert!(refused.is_some_and(|text| text.contains(part)), "{case}"),
+            None => assert!(refused.is_none(), "{case}"),
+        }
+    }
+}
+
+#[test]
+fn the_only_master_is_not_replaced_and_its_workers_may_be() {
+    let mut whole = upgraded("v1.30.1", "v1.30.1", Some("v1.31.0"), None);
+    let master = &mut whole.groups[0];
+    (master.node_count, master.nodes) = (1, vec![0]);
+    let refused = check(&whole).unwrap_err();
+    assert_eq!(refused.field, "nodegroup");
+    assert!(refused.reason.contains("default-worker"), "{refused}");
+    let mut workers = upgraded("v1.31.0", "v1.30.1", None, Some("v1.31.0"));
+    let master = &mut workers.groups[0];
+    (master.node_count, master.nodes) = (1, vec![0]);
+    check(&workers).unwrap();
+}
+
+#[test]
+fn a_node_of_an_older_revision_is_configured_for_the_version_that_it_gets() {
+    let ask = upgraded("v1.30.1", "v1.29.5", Some("v1.31.0"), None);
+    let options = options::Options::parse(&ask).unwrap();
+    let of = |group: usize| {
+        options
+            .of_group(&ask, &ask.groups[group])
+            .unwrap()
+            .version
+            .to_string()
+    };
+    assert_eq!((of(0).as_str(), of(1).as_str()), ("v1.31.0", "v1.29.5"));
+}
