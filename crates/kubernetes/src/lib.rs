@@ -117,7 +117,8 @@ impl Driver for KubernetesDriver {
     }
 
     fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
-        upgrade::check(ask)
+        upgrade::check(ask)?;
+        upgrade::check_control_plane_stays(ask)
     }
 
     /// `https://<address>:<port>`

@@ -133,6 +133,14 @@ impl Driver for Paper {
         Report::NotYet("paper".to_owned())
     }
 
+    fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
+        let mut groups = ask.groups.iter();
+        match groups.any(|group| group.is_master() && !group.is_uniform()) {
+            true => Err(Invalid::new("nodegroup", "the only manager stays")),
+            false => Ok(()),
+        }
+    }
+
     async fn leave(&self, _: &Ask, _: &Access, _: &str, _: bool) -> Departure {
         Departure::Gone
     }

@@ -128,6 +128,15 @@ fn the_only_master_is_not_replaced_and_its_workers_may_be() {
 }
 
 #[test]
+fn control_planes_stay_as_they_are() {
+    let whole = upgraded("v1.30.1", "v1.30.1", Some("v1.31.0"), None);
+    let refused = check_control_plane_stays(&whole).unwrap_err();
+    assert!(refused.reason.contains("default-master"), "{refused}");
+    let workers = upgraded("v1.31.0", "v1.30.1", None, Some("v1.31.0"));
+    check_control_plane_stays(&workers).unwrap();
+}
+
+#[test]
 fn a_node_of_an_older_revision_is_configured_for_the_version_that_it_gets() {
     let ask = upgraded("v1.30.1", "v1.29.5", Some("v1.31.0"), None);
     let options = options::Options::parse(&ask).unwrap();
