@@ -12,8 +12,14 @@ mkdir -p "$dir/bin" "$dir/packages" "$work"/{lists/partial,cache/archives/partia
 
 # An APT of its own, so that neither this machine's sources nor its list of packages matter.
 key=signed-by=/usr/share/keyrings/debian-archive-keyring.gpg
-mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/*.sources 2>/dev/null | head -1)
-mirror=${mirror:-http://deb.debian.org/debian}
+mirror=$({
+    sed -n 's/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list.d/*.sources
+    sed -n 's/^deb \(\[[^]]*\] *\)\?\(http[^ ]*\) .*/\2/p' /etc/apt/sources.list
+} 2>/dev/null | head -1 || true)
+[ -n "$mirror" ] || {
+    echo "build.sh: no Debian mirror in APT's sources" >&2
+    exit 1
+}
 printf '%s\n' "deb-src [$key] $mirror bookworm main" "deb [$key] $mirror bookworm main" \
     "deb [$key] $mirror trixie main" >"$work/sources.list"
 : >"$work/status"
