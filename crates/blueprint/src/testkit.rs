@@ -6,8 +6,8 @@ mod server;
 use std::collections::BTreeMap;
 
 use chrono::DateTime;
-use jeroboam_driver::Ask;
 use jeroboam_driver::ask::Resolved;
+use jeroboam_driver::{Access, Ask, Authority, CertificateRequest, Certificates};
 use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, first_nodes};
 use jeroboam_types::{
     Cluster, ClusterId, ClusterName, ClusterTemplate, Coe, Labels, NodeGroup, NodeGroupId, ServerType,
@@ -18,6 +18,24 @@ use serde_json::Value;
 pub use server::{
     Answers, Requests, TestCertificates, certificates, socket_server, tls_server, tls_server_seen,
 };
+
+/// An administrator's way to a COE's API, with a client certificate of some authority.
+pub fn access(address: String, signer: Authority) -> Access {
+    let request = CertificateRequest {
+        common_name: "admin".into(),
+        organizations: vec!["system:masters".into()],
+        addresses: vec![],
+        names: vec![],
+        server: false,
+        client: true,
+        days: None,
+    };
+    Access {
+        address,
+        authority: Some(certificates().authority(Authority::Cluster).unwrap()),
+        client: Some(certificates().issue(signer, &request).unwrap()),
+    }
+}
 
 /// A node group of a size.
 pub fn group(name: &str, role: &str, node_count: i32) -> NodeGroup {

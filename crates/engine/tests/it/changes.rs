@@ -303,15 +303,7 @@ async fn a_crash_at_any_call_of_a_change_is_gone_on_with() {
         let cluster = standing(&house, 2).await;
         let before = house.cloud.calls().total;
         house.resize(cluster, DEFAULT_WORKER, 2, &[1]).await;
-        within(async {
-            while house.cloud.calls().total < before + calls
-                && house.show(cluster).await.unwrap().cluster.status.is_in_progress()
-            {
-                tokio::time::sleep(Duration::from_micros(200)).await;
-            }
-        })
-        .await;
-        engine.crash().await;
+        house.crash_at(engine, cluster, before + calls).await;
         let engine = house.engine(|_| {}).await;
         house.settled_as(cluster, Status::UpdateComplete).await;
         assert_eq!(

@@ -30,15 +30,7 @@ async fn a_crash_at_any_call_leaves_nothing_twice_and_nothing_behind() {
                     .for_each(|group| group.docker_volume_size = Some(3));
             })
             .await;
-        within(async {
-            while house.cloud.calls().total < before + calls
-                && house.show(cluster).await.unwrap().cluster.status.is_in_progress()
-            {
-                tokio::time::sleep(Duration::from_micros(200)).await;
-            }
-        })
-        .await;
-        engine.crash().await;
+        house.crash_at(engine, cluster, before + calls).await;
 
         let engine = house.engine(|_| {}).await;
         let row = house.settled(cluster).await;
@@ -75,13 +67,7 @@ async fn a_crash_during_a_deletion_is_gone_on_with() {
         );
         let before = house.cloud.calls().total;
         house.ask_delete(cluster).await;
-        within(async {
-            while house.cloud.calls().total < before + calls && house.show(cluster).await.is_some() {
-                tokio::time::sleep(Duration::from_micros(200)).await;
-            }
-        })
-        .await;
-        engine.crash().await;
+        house.crash_at(engine, cluster, before + calls).await;
         let engine = house.engine(|_| {}).await;
         house.gone(cluster).await;
         house.nothing_left();

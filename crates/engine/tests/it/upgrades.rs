@@ -236,15 +236,7 @@ async fn a_crash_at_any_call_of_an_upgrade_is_gone_on_with() {
         let medium = house.template_of("m1.medium").await;
         let before = house.cloud.calls().total;
         house.upgrade(cluster, BOTH, &medium, 2).await;
-        within(async {
-            while house.cloud.calls().total < before + calls
-                && house.show(cluster).await.unwrap().cluster.status.is_in_progress()
-            {
-                tokio::time::sleep(Duration::from_micros(200)).await;
-            }
-        })
-        .await;
-        engine.crash().await;
+        house.crash_at(engine, cluster, before + calls).await;
         let engine = house.engine(|_| {}).await;
         check(&house, cluster, &medium, 5).await;
         house.delete_and_look(cluster).await;

@@ -1,5 +1,5 @@
-use jeroboam_blueprint::testkit::{Answers, certificates, tls_server};
-use jeroboam_driver::{Authority, CertificateRequest, Certificates, Driver, Key};
+use jeroboam_blueprint::testkit::{self, Answers, certificates, tls_server};
+use jeroboam_driver::{Authority, Certificates, Driver, Key};
 use serde_json::{Value, json};
 
 use super::*;
@@ -7,20 +7,7 @@ use crate::KubernetesDriver;
 use crate::options::tests::ask;
 
 fn access(address: impl std::fmt::Display, signer: Authority) -> Access {
-    let request = CertificateRequest {
-        common_name: "admin".into(),
-        organizations: vec!["system:masters".into()],
-        addresses: vec![],
-        names: vec![],
-        server: false,
-        client: true,
-        days: None,
-    };
-    Access {
-        address: format!("https://{address}"),
-        authority: Some(certificates().authority(Authority::Cluster).unwrap()),
-        client: Some(certificates().issue(signer, &request).unwrap()),
-    }
+    testkit::access(format!("https://{address}"), signer)
 }
 
 /// A node as Kubernetes lists it.

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
-use jeroboam_blueprint::testkit::{Answers, Requests, certificates, tls_server_seen};
-use jeroboam_driver::{Authority, CertificateRequest, Certificates};
+use jeroboam_blueprint::testkit::{Answers, Requests, access, tls_server_seen};
+use jeroboam_driver::Authority;
 use serde_json::Value;
 
 use super::*;
@@ -25,20 +25,7 @@ async fn leave_with(node: (u16, Value), pods: Value, overdue: bool) -> (Departur
     ]);
     let requests: Requests = Arc::new(Mutex::new(Vec::new()));
     let address = tls_server_seen("127.0.0.1", answers, requests.clone());
-    let request = CertificateRequest {
-        common_name: "admin".into(),
-        organizations: vec![],
-        addresses: vec![],
-        names: vec![],
-        server: false,
-        client: true,
-        days: None,
-    };
-    let access = Access {
-        address: format!("https://{address}"),
-        authority: Some(certificates().authority(Authority::Cluster).unwrap()),
-        client: Some(certificates().issue(Authority::Cluster, &request).unwrap()),
-    };
+    let access = access(format!("https://{address}"), Authority::Cluster);
     let departure = leave(&access, "n", overdue).await;
     let seen = requests.lock().unwrap().clone();
     for (what, body) in &seen {

@@ -1,26 +1,13 @@
-use jeroboam_driver::{Authority, CertificateRequest, Certificates, Driver, Key};
+use jeroboam_driver::{Authority, Certificates, Driver, Key};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::SwarmDriver;
 use crate::options::tests::ask;
-use jeroboam_blueprint::testkit::{Answers, certificates, tls_server};
+use jeroboam_blueprint::testkit::{self, Answers, certificates, tls_server};
 
 fn access(address: impl std::fmt::Display, signer: Authority) -> Access {
-    let request = CertificateRequest {
-        common_name: "admin".into(),
-        organizations: vec![],
-        addresses: vec![],
-        names: vec![],
-        server: false,
-        client: true,
-        days: None,
-    };
-    Access {
-        address: format!("tcp://{address}"),
-        authority: Some(certificates().authority(Authority::Cluster).unwrap()),
-        client: Some(certificates().issue(signer, &request).unwrap()),
-    }
+    testkit::access(format!("tcp://{address}"), signer)
 }
 
 /// A node as Docker lists it.

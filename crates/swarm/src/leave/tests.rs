@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
-use jeroboam_blueprint::testkit::{Answers, Requests, certificates, tls_server_seen};
-use jeroboam_driver::{Authority, CertificateRequest, Certificates, Driver, Key};
+use jeroboam_blueprint::testkit::{Answers, Requests, access, tls_server_seen};
+use jeroboam_driver::{Authority, Driver, Key};
 
 use super::*;
 use crate::SwarmDriver;
@@ -37,20 +37,7 @@ async fn leave(nodes: Value, tasks: Value, overdue: bool) -> (Departure, Vec<(St
     ]);
     let requests: Requests = Arc::new(Mutex::new(Vec::new()));
     let address = tls_server_seen("127.0.0.1", answers, requests.clone());
-    let request = CertificateRequest {
-        common_name: "admin".into(),
-        organizations: vec![],
-        addresses: vec![],
-        names: vec![],
-        server: false,
-        client: true,
-        days: None,
-    };
-    let access = Access {
-        address: format!("tcp://{address}"),
-        authority: Some(certificates().authority(Authority::Cluster).unwrap()),
-        client: Some(certificates().issue(Authority::Cluster, &request).unwrap()),
-    };
+    let access = access(format!("tcp://{address}"), Authority::Cluster);
     let departure = SwarmDriver
         .leave(&ask(1, 1), &access, &host_name("worker-1"), overdue)
         .await;
