@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use jeroboam_plan::{Entry, Ledger};
 use jeroboam_types::{Cluster, ClusterId, Labels, NodeGroup, Status};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select,
 };
 
 pub use change::{ChangeError, ClusterChange, Seen, Standing, Terms};
@@ -213,13 +213,26 @@ impl Clusters<'_> {
     }
 }
 
-/// Runs a query for clusters: one query with the templates, one for the groups of all.
+/// A cluster with what is told of its template.
+#[derive(FromQueryResult)]
+struct WithTemplate {
+    #[sea_orm(nested)]
+    cluster: cluster::Model,
+    template_labels: Option<String>,
+}
+
+/// Runs a query for clusters: one query with the templates' labels, one for the groups of all.
 async fn with_parts(
     db: &impl ConnectionTrait,
     query: Select<cluster::Entity>,
 ) -> Result<Vec<ClusterRow>, StoreError> {
-    let rows = query.find_also_related(template::Entity).all(db).await?;
-    let uuids: Vec<String> = rows.iter().map(|(cluster, _)| cluster.uuid.clone()).collect();
+    let rows: Vec<WithTemplate> = query
+        .left_join(template::Entity)
+        .column_as(template::Column::Labels, "template_labels")
+        .into_model()
+        .all(db)
+        .await?;
+    let uuids: Vec<String> = rows.iter().map(|row| row.cluster.uuid.clone()).collect();
     let mut groups: BTreeMap<String, Vec<NodeGroup>> = BTreeMap::new();
     if !uuids.is_empty() {
         let query = nodegroup::Entity::find()
@@ -233,12 +246,11 @@ async fn with_parts(
         }
     }
     rows.into_iter()
-        .map(|(row, template)| {
-            let labels = template.and_then(|template| template.labels);
+        .map(|row| {
             Ok(ClusterRow {
-                groups: groups.remove(&row.uuid).unwrap_or_default(),
-                cluster: row.try_into()?,
-                template_labels: from_json("labels", labels.as_deref())?,
+                groups: groups.remove(&row.cluster.uuid).unwrap_or_default(),
+                cluster: row.cluster.try_into()?,
+                template_labels: from_json("labels", row.template_labels.as_deref())?,
             })
         })
         .collect()
