@@ -31,6 +31,7 @@ use crate::request_id::RequestIds;
 use crate::server::Peer;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
+use crate::validate::memory::Memory;
 
 /// What all requests share.
 pub(crate) struct Site {
@@ -40,6 +41,7 @@ pub(crate) struct Site {
     pub(crate) rulebook: Rulebook,
     pub(crate) policy_servers: Arc<Servers>,
     pub(crate) sessions: Sessions,
+    pub(crate) memory: Memory,
     /// Those that new clusters may be made with.
     pub(crate) drivers: Drivers,
     pub(crate) metrics: Metrics,
@@ -64,6 +66,7 @@ impl Site {
         });
         let policy_servers = Arc::new(policy_servers);
         Self {
+            memory: Memory::new(app.config.api.lookups_kept),
             drivers: app
                 .drivers
                 .offered(&options.disabled_drivers, &options.enabled_beta_drivers),

@@ -19,7 +19,7 @@ const RETRY_AFTER_USUAL: Duration = Duration::from_secs(5);
 pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
 /// A refused request: what the client is told and, apart from it, the private cause.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     shape: Shape,
@@ -31,7 +31,7 @@ pub(crate) struct ApiError {
 }
 
 /// The three bodies that Magnum's clients know.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Shape {
     /// Raised in a handler: `code` is `client` or `server`.
     Handler,

@@ -15,7 +15,8 @@ const KEPT: Duration = Duration::from_secs(300);
 /// Sessions kept at most; a catalog has some kilobytes.
 const CAPACITY: usize = 1_000;
 
-type Digest = [u8; 32];
+/// SHA-256 of a token.
+pub(crate) type Digest = [u8; 32];
 
 /// The sessions, by the SHA-256 of their tokens.
 #[derive(Default)]
@@ -54,7 +55,8 @@ impl Sessions {
     }
 }
 
-fn key(token: &SecretString) -> Digest {
+/// The SHA-256 of a token, which stands for it wherever something is kept.
+pub(crate) fn key(token: &SecretString) -> Digest {
     let mut key = [0; 32];
     key.copy_from_slice(digest::digest(&digest::SHA256, token.expose_secret().as_bytes()).as_ref());
     key

@@ -6,6 +6,7 @@ pub(crate) mod driver;
 pub(crate) mod group;
 pub(crate) mod labels;
 pub(crate) mod lookup;
+pub(crate) mod memory;
 pub(crate) mod template;
 pub(crate) mod upgrade;
 

@@ -182,6 +182,9 @@ sections! {
         ssl_key_file: Option<PathBuf> = Unset;
         /// Our own: lowest version of TLS that is spoken, TLSv1.2 or TLSv1.3.
         ssl_minimum_version: TlsVersion = Text("TLSv1.2");
+        /// Our own: seconds for which what was found in other services (images, flavors, networks, subnets, keypairs) is
+        /// remembered for further requests with the same token; 0 asks each time.
+        lookups_kept: Duration = Text("5");
         /// Our own: log a line for each answer.
         access_log: bool = Text("true");
         /// Our own: that line as text, with %(method)s, %(path)s, %(status)s, %(elapsed_ms)s, %(bytes)s,

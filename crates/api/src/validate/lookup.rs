@@ -1,6 +1,6 @@
 //! Look-ups in the cloud with the caller's own token: what a name or id stands for, if the caller may see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jeroboam_cloud::compute::{Flavor, Keypair};
 use jeroboam_cloud::image::Image;
@@ -9,10 +9,14 @@ use jeroboam_cloud::{Error, Find, Kind, Session, compute, image, network};
 
 use crate::context::Context;
 use crate::error::{ApiError, ApiResult, of_cloud};
+use crate::sessions::{self, Digest};
+use crate::validate::memory::Memory;
 
 /// Looks things up for one request.
 pub(crate) struct Lookup<'a> {
     session: Session,
+    token: Digest,
+    memory: &'a Memory,
     keystone_uri: &'a str,
 }
 
@@ -21,6 +25,8 @@ impl<'a> Lookup<'a> {
     pub(crate) fn new(cx: &'a Context) -> Self {
         Self {
             session: cx.session(),
+            token: sessions::key(&cx.caller.token),
+            memory: &cx.site.memory,
             keystone_uri: &cx.site.settings.keystone_uri,
         }
     }
@@ -34,17 +40,16 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// 400 without one, 409 with several, 403 for one that the caller may not read.
     pub(crate) async fn image(&self, ident: &str) -> ApiResult<Image> {
-        let found = image::find_image(&self.session, ident)
-            .await
-            .map_err(|error| match error.kind {
-                Kind::NotAllowed => ApiError::forbidden(format!("Not authorized for image {ident}.")),
-                _ => self.refused()(error),
-            })?;
-        match found {
-            Find::One(image) => Ok(image),
-            Find::None => Err(ApiError::bad_request(format!("Unable to find image {ident}."))),
-            Find::Many => Err(several("images", ident)),
-        }
+        let find = async {
+            let found = image::find_image(&self.session, ident)
+                .await
+                .map_err(|error| match error.kind {
+                    Kind::NotAllowed => ApiError::forbidden(format!("Not authorized for image {ident}.")),
+                    _ => self.refused()(error),
+                })?;
+            only(found, "image", ident)
+        };
+        self.memory.images.or_find(self.token, ident, find).await
     }
 
     /// Flavors by what they are called, each once.
@@ -55,17 +60,17 @@ impl<'a> Lookup<'a> {
         &self,
         idents: impl IntoIterator<Item = &str>,
     ) -> ApiResult<BTreeMap<String, Flavor>> {
-        // Boxed, as is what calls it: look-ups at once are too large for the stack of every request.
-        let found = Box::pin(compute::find_flavors(&self.session, idents)).await;
-        let found = found.map_err(self.refused())?;
-        found
-            .into_iter()
-            .map(|(ident, found)| match found {
-                Find::One(flavor) => Ok((ident, flavor)),
-                Find::None => Err(ApiError::bad_request(format!("Unable to find flavor {ident}."))),
-                Find::Many => Err(several("flavors", &ident)),
-            })
-            .collect()
+        let idents: BTreeSet<&str> = idents.into_iter().collect();
+        let all = idents.iter().copied().collect::<Vec<_>>().join("\n");
+        let find = async {
+            // Boxed, as is what calls it: look-ups at once are too large for the stack of every request.
+            let found = Box::pin(compute::find_flavors(&self.session, idents)).await;
+            let found = found.map_err(self.refused())?.into_iter();
+            found
+                .map(|(ident, found)| Ok((ident.clone(), only(found, "flavor", &ident)?)))
+                .collect()
+        };
+        self.memory.flavors.or_find(self.token, all, find).await
     }
 
     /// An external network.
@@ -73,16 +78,14 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// 400 without one, 409 with several.
     pub(crate) async fn external_network(&self, ident: &str) -> ApiResult<Network> {
-        match network::find_network(&self.session, ident, Some(true))
+        let find = async {
+            let found = network::find_network(&self.session, ident, Some(true)).await;
+            only(found.map_err(self.refused())?, "external network", ident)
+        };
+        self.memory
+            .external_networks
+            .or_find(self.token, ident, find)
             .await
-            .map_err(self.refused())?
-        {
-            Find::One(network) => Ok(network),
-            Find::None => Err(ApiError::bad_request(format!(
-                "Unable to find external network {ident}."
-            ))),
-            Find::Many => Err(several("external networks", ident)),
-        }
     }
 
     /// A network.
@@ -90,16 +93,11 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// 400 without one, 409 with several.
     pub(crate) async fn network(&self, ident: &str) -> ApiResult<Network> {
-        match network::find_network(&self.session, ident, None)
-            .await
-            .map_err(self.refused())?
-        {
-            Find::One(network) => Ok(network),
-            Find::None => Err(ApiError::bad_request(format!(
-                "Unable to find fixed network {ident}."
-            ))),
-            Find::Many => Err(several("networks", ident)),
-        }
+        let find = async {
+            let found = network::find_network(&self.session, ident, None).await;
+            only(found.map_err(self.refused())?, "fixed network", ident)
+        };
+        self.memory.networks.or_find(self.token, ident, find).await
     }
 
     /// A subnet.
@@ -107,16 +105,11 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// 400 without one, 409 with several.
     pub(crate) async fn subnet(&self, ident: &str) -> ApiResult<Subnet> {
-        match network::find_subnet(&self.session, ident)
-            .await
-            .map_err(self.refused())?
-        {
-            Find::One(subnet) => Ok(subnet),
-            Find::None => Err(ApiError::bad_request(format!(
-                "Unable to find fixed subnet {ident}."
-            ))),
-            Find::Many => Err(several("subnets", ident)),
-        }
+        let find = async {
+            let found = network::find_subnet(&self.session, ident).await;
+            only(found.map_err(self.refused())?, "fixed subnet", ident)
+        };
+        self.memory.subnets.or_find(self.token, ident, find).await
     }
 
     /// The IPv4 subnet of a network, if it has one and no more.
@@ -134,20 +127,26 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// 404 without one.
     pub(crate) async fn keypair(&self, name: &str) -> ApiResult<Keypair> {
-        let found = compute::find_keypair(&self.session, name)
-            .await
-            .map_err(self.refused())?;
-        found.ok_or_else(|| {
-            ApiError::handler(
-                axum::http::StatusCode::NOT_FOUND,
-                format!("Unable to find keypair {name}."),
-            )
-        })
+        let find = async {
+            let found = compute::find_keypair(&self.session, name).await;
+            found.map_err(self.refused())?.ok_or_else(|| {
+                let reason = format!("Unable to find keypair {name}.");
+                ApiError::handler(axum::http::StatusCode::NOT_FOUND, reason)
+            })
+        };
+        self.memory.keypairs.or_find(self.token, name, find).await
     }
 }
 
-fn several(kind: &str, ident: &str) -> ApiError {
-    ApiError::conflict(format!("Several {kind} are named {ident}. Use the UUID instead."))
+fn only<T>(found: Find<T>, kind: &str, ident: &str) -> ApiResult<T> {
+    match found {
+        Find::One(one) => Ok(one),
+        Find::None => Err(ApiError::bad_request(format!("Unable to find {kind} {ident}."))),
+        Find::Many => Err(ApiError::conflict(format!(
+            "Several {}s are named {ident}. Use the UUID instead.",
+            kind.trim_start_matches("fixed ")
+        ))),
+    }
 }
 
 /// Awaits a look-up of something that may not have been named.

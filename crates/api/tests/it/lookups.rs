@@ -64,6 +64,40 @@ async fn a_creation_looks_everything_up_once() {
 }
 
 #[tokio::test]
+async fn what_was_found_serves_further_requests_of_the_same_token_and_nothing_else_does() {
+    let rig = Rig::with("[api]\nlookups_kept = 60\n").await;
+    let token = rig.token("demo", "demo").await;
+    calls(&rig);
+    let (first, second) = tokio::join!(
+        rig.template(&token, json!({"name": "one"})),
+        rig.template(&token, json!({"name": "two"}))
+    );
+    assert_ne!(first, second);
+    let names = [
+        "GET image /v2/images",
+        "GET network /v2.0/networks",
+        "GET compute /v2.1/flavors/detail",
+    ];
+    assert_eq!(calls(&rig), each_once(names));
+
+    // That something is missing is asked for each time: it may have been made meanwhile.
+    let missing = merged(template(), json!({"fixed_network": "own"}));
+    let create = async || {
+        rig.call(&token, "POST", "/v1/clustertemplates", Some(missing.clone()))
+            .await
+    };
+    create().await.expect(400);
+    let session = rig.session("demo", "demo");
+    network::create_network(&session, "own").await.unwrap();
+    create().await.expect(201);
+
+    let other = rig.token("demo", "demo").await;
+    calls(&rig);
+    rig.template(&other, json!({"name": "three"})).await;
+    assert_eq!(calls(&rig), each_once(names));
+}
+
+#[tokio::test]
 async fn a_new_node_group_looks_up_once_what_it_names_itself() {
     let standing = Standing::start().await;
     let (rig, path) = (&standing.rig, "/v1/clusters/prod/nodegroups");

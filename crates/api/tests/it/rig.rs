@@ -219,7 +219,7 @@ impl Rig {
             .unwrap();
         let dir = tempfile::tempdir().unwrap();
         let config = Config::from_ini(&format!(
-            "[DEFAULT]\nstate_path = {}\n[healthcheck]\ndisable_by_file_path = $state_path/disabled\n\
+            "[DEFAULT]\nstate_path = {}\n[healthcheck]\ndisable_by_file_path = $state_path/disabled\n[api]\nlookups_kept = 0\n\
              [keystone_authtoken]\nwww_authenticate_uri = {}\n{options}",
             dir.path().display(),
             cloud.auth_url(),
