@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use jeroboam_driver::graph::{SecurityRule, ServerSpec};
+use jeroboam_driver::graph::{Balancing, Peer, SecurityRule, ServerSpec};
 use jeroboam_driver::{Ask, Cidr, Graph, Key, Made, PodNetwork, Ref, Resource, Spec};
 use jeroboam_types::NodeGroup;
 
@@ -43,6 +43,28 @@ pub fn public_address<'m>(ask: &Ask, options: &NetworkOptions, made: &'m Made) -
         "port"
     };
     made.fact(&first.key(kind), "address")
+}
+
+/// Rules that let those who may reach the API come to its port on the masters. `own` are the cluster's networks.
+pub fn api_rules(ask: &Ask, options: &NetworkOptions, port: u16, own: &[Cidr]) -> Vec<SecurityRule> {
+    let rule = |from: Peer| SecurityRule {
+        protocol: "tcp".to_owned(),
+        ports: Some((port, port)),
+        from,
+    };
+    let allowed = options.clients.allowed_with(own);
+    if allowed.is_empty() {
+        return vec![rule(Peer::Anywhere)];
+    }
+    let mut rules: Vec<SecurityRule> = allowed.into_iter().map(|cidr| rule(Peer::Cidr(cidr))).collect();
+    if makes_router(ask) {
+        rules.push(rule(Peer::Router(Ref::Made(router_key()))));
+    }
+    rules
+}
+
+fn makes_router(ask: &Ask) -> bool {
+    ask.resolved.fixed_network_id.is_none() && ask.resolved.external_network_id.is_some()
 }
 
 /// What the nodes stand on.
@@ -173,11 +195,13 @@ impl<'a> Footing<'a> {
     }
 
     /// Adds the load balancer of a TCP port of the masters and its floating IP, if asked for, and gives their keys.
+    /// The cluster's `own` networks may always reach it.
     pub fn insert_load_balancer(
         &self,
         graph: &mut Graph,
         master_ports: &BTreeSet<Key>,
         port: u16,
+        own: &[Cidr],
     ) -> BTreeSet<Key> {
         let mut keys = BTreeSet::new();
         let (true, Some(subnet)) = (self.options.load_balancer, &self.subnet) else {
@@ -189,6 +213,7 @@ impl<'a> Footing<'a> {
             subnet: subnet.clone(),
             port,
             members,
+            balancing: self.balancing(own),
         };
         let target = graph.add(key.clone(), spec);
         keys.insert(key);
@@ -206,6 +231,21 @@ impl<'a> Footing<'a> {
             keys.insert(key);
         }
         keys
+    }
+
+    fn balancing(&self, own: &[Cidr]) -> Balancing {
+        let clients = &self.options.clients;
+        let allowed_cidrs = match clients.balancer_refuses() {
+            true => clients.allowed_with(own),
+            false => Vec::new(),
+        };
+        Balancing {
+            provider: clients.provider.clone(),
+            algorithm: clients.algorithm.clone(),
+            monitor: clients.monitor,
+            allowed_router: self.router.clone().filter(|_| !allowed_cidrs.is_empty()),
+            allowed_cidrs,
+        }
     }
 
     /// Adds the route to a node's pods, where the router is the cluster's own, and gives its key.

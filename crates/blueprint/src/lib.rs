@@ -4,6 +4,7 @@
 //! Pure but for [`api`]: the same wish gives the same graph.
 
 pub mod api;
+pub mod clients;
 pub mod graph;
 pub mod network;
 pub mod nodes;
@@ -13,6 +14,7 @@ pub mod servers;
 pub mod testkit;
 pub mod userdata;
 
+pub use clients::Clients;
 pub use graph::Footing;
 pub use network::NetworkOptions;
 pub use nodes::Node;

@@ -2,6 +2,7 @@
 
 use jeroboam_driver::{Ask, Cidr, Invalid};
 
+use crate::clients::Clients;
 use crate::read::{self, label};
 
 /// CIDR of a subnet that is made, when the label `fixed_subnet_cidr` names none.
@@ -23,6 +24,8 @@ pub struct NetworkOptions {
     pub load_balancer: bool,
     /// True when that has a floating IP.
     pub load_balancer_floating_ip: bool,
+    /// The load balancer, and who may reach the API.
+    pub clients: Clients,
     /// Proxies of the nodes.
     pub proxies: Proxies,
 }
@@ -57,6 +60,7 @@ impl NetworkOptions {
             floating_ips,
             load_balancer,
             load_balancer_floating_ip,
+            clients: Clients::parse(ask)?,
             proxies: Proxies {
                 http: read::proxy("http_proxy", template.http_proxy.as_deref())?,
                 https: read::proxy("https_proxy", template.https_proxy.as_deref())?,

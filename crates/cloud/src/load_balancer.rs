@@ -45,7 +45,7 @@ pub struct NewLoadBalancer {
     pub listeners: Vec<NewListener>,
 }
 
-/// A TCP listener with its pool, which is checked every 5 s and balances in turns.
+/// A TCP listener with its pool, whose members are checked every 5 s.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewListener {
     /// Name of the listener, and with `-pool` and `-monitor` appended of what is behind it.
@@ -54,6 +54,10 @@ pub struct NewListener {
     pub port: u16,
     /// Who may connect; empty for everybody.
     pub allowed_cidrs: Vec<String>,
+    /// Algorithm such as `SOURCE_IP_PORT`; `None` for turns.
+    pub algorithm: Option<String>,
+    /// True when members are not checked.
+    pub unmonitored: bool,
     /// Where connections go.
     pub members: Vec<NewMember>,
 }
@@ -95,17 +99,19 @@ impl NewListener {
             "default_pool": {
                 "name": format!("{}-pool", self.name),
                 "protocol": "TCP",
-                "lb_algorithm": "ROUND_ROBIN",
-                "healthmonitor": {
-                    "name": format!("{}-monitor", self.name),
-                    "type": "TCP",
-                    "delay": 5,
-                    "timeout": 5,
-                    "max_retries": 3,
-                },
+                "lb_algorithm": self.algorithm.as_deref().unwrap_or("ROUND_ROBIN"),
                 "members": self.members.iter().map(NewMember::to_json).collect::<Vec<_>>(),
             },
         });
+        if !self.unmonitored {
+            listener["default_pool"]["healthmonitor"] = json!({
+                "name": format!("{}-monitor", self.name),
+                "type": "TCP",
+                "delay": 5,
+                "timeout": 5,
+                "max_retries": 3,
+            });
+        }
         if !self.allowed_cidrs.is_empty() {
             listener["allowed_cidrs"] = json!(self.allowed_cidrs);
         }
@@ -200,6 +206,17 @@ mod tests {
                     "max_retries": 3},
                 "members": [{"address": "10.0.0.5", "protocol_port": 2376}],
             }}]}})
+        );
+        let mut other = new;
+        other.listeners[0].algorithm = Some("SOURCE_IP_PORT".into());
+        other.listeners[0].unmonitored = true;
+        other.listeners[0].allowed_cidrs = vec!["192.0.2.0/24".into()];
+        let listener = &other.to_json()["loadbalancer"]["listeners"][0];
+        assert_eq!(listener["allowed_cidrs"], json!(["192.0.2.0/24"]));
+        let pool = &listener["default_pool"];
+        assert_eq!(
+            (&pool["lb_algorithm"], &pool["healthmonitor"]),
+            (&json!("SOURCE_IP_PORT"), &Value::Null)
         );
     }
 }

@@ -4,6 +4,7 @@
 //! exist there. Options named by oslo.config take whole seconds as [`Duration`]; our own carry their unit in
 //! their name.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -118,6 +119,19 @@ fn all_of(known: &'static [&'static str]) -> impl FnOnce(&Vec<String>) -> Result
     move |values| match values.iter().all(|value| known.contains(&value.as_str())) {
         true => Ok(()),
         false => Err(format!("a list of some of {}", known.join(", "))),
+    }
+}
+
+fn networks() -> impl FnOnce(&Vec<String>) -> Result<(), String> {
+    let is_network = |text: &String| {
+        let (address, length) = text.split_once('/')?;
+        let address = u32::from(address.parse::<Ipv4Addr>().ok()?);
+        let length: u32 = length.parse().ok().filter(|length| *length <= 32)?;
+        Some(address & u32::MAX.checked_shr(length).unwrap_or(0) == 0)
+    };
+    move |values| match values.iter().all(|text| is_network(text) == Some(true)) {
+        true => Ok(()),
+        false => Err("a list of IPv4 networks such as 192.0.2.0/28".to_owned()),
     }
 }
 
@@ -564,6 +578,9 @@ sections! {
         lease_secs: u64 = Text("90"), positive;
         /// Milliseconds between looks for work that is due.
         poll_interval_ms: u64 = Text("1000"), positive;
+        /// Networks that this service's connections to clusters come from, as clusters see them. They may always reach
+        /// the API of a cluster, also where the label master_lb_allowed_cidrs lets few others.
+        source_cidrs: Vec<String> = Text(""), networks();
         /// Attempts at a step that fails in a way that may pass.
         retry_limit: u32 = Text("5");
         /// Seconds that one call to the cloud may take; at most half of lease_secs, so that no call outlives it.

@@ -271,6 +271,7 @@ fn a_wrong_value_is_reported_with_its_place_and_what_would_fit() {
             "[DEFAULT]\ndebug =",
             "text:2: [DEFAULT] debug = \"\" is not valid",
         ),
+        ("[engine]\nsource_cidrs = 10.0.0.1/24", "a list of IPv4 networks"),
         ("[x509]\nrsa_key_size = 1024", "2048, 3072 or 4096 is expected"),
         (
             "[x509]\nallowed_key_usage = digital signature",

@@ -54,6 +54,9 @@ pub struct Defaults {
     /// `[cluster] nodes_affinity_policy`.
     #[serde(default)]
     pub affinity_policy: String,
+    /// `[engine] source_cidrs`: where this service's own connections to clusters come from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_cidrs: Vec<String>,
 }
 
 /// A cluster's wish.

@@ -30,6 +30,19 @@ impl Cidr {
         Ok(Self { address, prefix_len })
     }
 
+    /// The same of an address alone, which is a network of one, and with host bits, which do not count.
+    pub fn parse_loosely(text: &str) -> Result<Self, String> {
+        let (address, prefix_len) = text.split_once('/').unwrap_or((text, "32"));
+        let within = |address: Ipv4Addr, len: u32| {
+            let mask = u32::MAX.checked_shl(32 - len).unwrap_or(0);
+            Ipv4Addr::from(u32::from(address) & mask)
+        };
+        match (address.parse(), prefix_len.parse()) {
+            (Ok(address), Ok(len @ 0..=32)) => Self::parse(&format!("{}/{len}", within(address, len))),
+            _ => Self::parse(text),
+        }
+    }
+
     /// First address.
     pub fn address(self) -> Ipv4Addr {
         self.address
@@ -96,6 +109,11 @@ mod tests {
             assert!(Cidr::parse(wrong).is_err(), "{wrong}");
         }
         assert!(!Cidr::parse("224.0.0.0/16").unwrap().is_for_hosts());
+        let loosely = |text: &str| Cidr::parse_loosely(text).map(|cidr| cidr.to_string());
+        assert_eq!(loosely("10.0.0.9/24").unwrap(), "10.0.0.0/24");
+        assert_eq!(loosely("10.0.0.9").unwrap(), "10.0.0.9/32");
+        assert_eq!(loosely("10.0.0.9/0").unwrap(), "0.0.0.0/0");
+        assert!(loosely("10.0.0.9/33").is_err() && loosely("::1").is_err());
         assert_eq!(Cidr::parse("0.0.0.0/0").unwrap().hosts(), (1 << 32) - 2);
     }
 }

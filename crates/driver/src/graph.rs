@@ -164,6 +164,9 @@ pub enum Spec {
         port: u16,
         /// Ports (Neutron) whose fixed IPs are the members.
         members: Vec<Ref>,
+        /// How it does its work.
+        #[serde(default, skip_serializing_if = "Balancing::is_plain")]
+        balancing: Balancing,
     },
     /// A node's membership in the COE, which needs its server. It is made by the node itself; that all members
     /// are ready is what the COE waits for. Dropped by [`crate::Driver::leave`], before the server is, unless all
@@ -173,6 +176,41 @@ pub enum Spec {
     Coe,
     /// A new password of the cluster's identity, the only one of the cluster that is valid afterwards.
     Credential,
+}
+
+/// How a load balancer does its work.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Balancing {
+    /// Octavia provider such as `ovn`; `None` for Octavia's default.
+    pub provider: Option<String>,
+    /// Octavia's name of the algorithm, such as `ROUND_ROBIN`.
+    pub algorithm: String,
+    /// True when members are checked, and those that do not answer get no connections.
+    pub monitor: bool,
+    /// Networks that may connect, in CIDR notation; empty for everybody.
+    pub allowed_cidrs: Vec<String>,
+    /// Router whose outer address may connect too, where not everybody may.
+    pub allowed_router: Option<Ref>,
+}
+
+impl Default for Balancing {
+    fn default() -> Self {
+        Self {
+            provider: None,
+            algorithm: "ROUND_ROBIN".to_owned(),
+            monitor: true,
+            allowed_cidrs: Vec::new(),
+            allowed_router: None,
+        }
+    }
+}
+
+impl Balancing {
+    /// True for what holds when nothing is asked for.
+    fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A Nova server.
@@ -220,6 +258,8 @@ pub enum Peer {
     SameGroup,
     /// Members of another group.
     Group(Ref),
+    /// The outer address of a router, which those behind it have when they come from outside.
+    Router(Ref),
 }
 
 /// A cluster's resources.
@@ -306,7 +346,7 @@ impl Spec {
             Self::SecurityGroup { rules } => rules
                 .iter()
                 .filter_map(|rule| match &rule.from {
-                    Peer::Group(group) => Some(group),
+                    Peer::Group(other) | Peer::Router(other) => Some(other),
                     Peer::Anywhere | Peer::Cidr(_) | Peer::SameGroup => None,
                 })
                 .collect(),
@@ -330,7 +370,15 @@ impl Spec {
                 .chain(&server.server_group)
                 .chain(&server.volumes)
                 .collect(),
-            Self::LoadBalancer { subnet, members, .. } => std::iter::once(subnet).chain(members).collect(),
+            Self::LoadBalancer {
+                subnet,
+                members,
+                balancing,
+                ..
+            } => std::iter::once(subnet)
+                .chain(members)
+                .chain(&balancing.allowed_router)
+                .collect(),
         }
     }
 }

@@ -100,9 +100,10 @@ pub(crate) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
             subnet,
             port,
             members,
+            balancing,
         } => {
             let session = context.session().await?;
-            balancing::create(&session, entry, made, subnet, *port, members).await
+            balancing::create(&session, entry, made, (subnet, *port, members), balancing).await
         }
     }
 }
@@ -260,6 +261,12 @@ fn fact<'a>(made: &'a Made, reference: &Ref, name: &str) -> Step<&'a str> {
         Ref::Given(_) => None,
     };
     found.ok_or_else(|| StepError::Ours(format!("{reference:?} has no {name}")))
+}
+
+/// The outer address of a router as a network, where it is known.
+fn outer_network(made: &Made, router: &Ref) -> Option<String> {
+    let Ref::Made(key) = router else { return None };
+    Some(format!("{}/32", made.fact(key, "outer_address")?))
 }
 
 /// Not there any more is what a drop is after.

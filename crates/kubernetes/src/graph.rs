@@ -19,7 +19,7 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
         ask,
         &options.network,
         security::node_rules(ask, options),
-        |_| security::master_rules(options),
+        |_| security::master_rules(ask, options),
     );
     let footing = footing.with_allowed_addresses(vec![options.pods.pool.to_string()]);
     let nodes = nodes::nodes(&ask.groups);
@@ -38,7 +38,12 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
         .filter(|node| node.manager && options.network.floating_ips)
         .map(|node| node.key("floating-ip"))
         .collect();
-    let api = footing.insert_load_balancer(&mut graph, &master_ports, options.api_port);
+    let api = footing.insert_load_balancer(
+        &mut graph,
+        &master_ports,
+        options.api_port,
+        &security::own_networks(options),
+    );
     let mut coe_needs: BTreeSet<Key> = api.union(&routes).cloned().collect();
     for node in &nodes {
         // The API's address stands in every node's user-data.
@@ -110,6 +115,46 @@ mod tests {
         ask.resolved.fixed_subnet_id = Some("subnet-id".into());
         ask.resolved.fixed_subnet_cidr = Some("192.0.2.0/24".into());
         insta::assert_snapshot!("load_balancer", text(&ask));
+    }
+
+    #[test]
+    fn who_may_reach_the_api_is_told_to_the_load_balancer_and_the_masters() {
+        let mut ask = ask(3, 0);
+        ask.resolved.defaults.source_cidrs = vec!["198.51.100.0/28".into()];
+        let label = |ask: &mut Ask, name: &str, value: &str| {
+            ask.cluster.labels.0.insert(name.into(), value.into());
+        };
+        label(&mut ask, "master_lb_allowed_cidrs", "203.0.113.0/24");
+        let of = |ask: &Ask, key: &str| {
+            let graph = graph(ask, &Options::parse(ask).unwrap()).unwrap();
+            serde_json::to_value(&graph.find(&Key::stored(key)).unwrap().spec).unwrap()
+        };
+        let expected = [
+            "203.0.113.0/24",
+            "198.51.100.0/28",
+            "10.0.0.0/24",
+            "10.100.0.0/16",
+        ];
+        let balancing = of(&ask, "load-balancer:api")["balancing"].clone();
+        assert_eq!(balancing["allowed_cidrs"], serde_json::json!(expected));
+        assert_eq!(balancing["allowed_router"]["Made"], "router:main");
+        let rules = of(&ask, "security-group:masters")["rules"].clone();
+        let from: Vec<_> = rules
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|rule| rule["from"].clone())
+            .collect();
+        let cidrs: Vec<_> = from.iter().filter_map(|from| from["Cidr"].as_str()).collect();
+        assert_eq!(
+            (cidrs.as_slice(), from.len()),
+            (expected.as_slice(), expected.len() + 1)
+        );
+        label(&mut ask, "octavia_provider", "ovn");
+        let balancing = of(&ask, "load-balancer:api")["balancing"].clone();
+        assert_eq!(balancing["allowed_cidrs"], serde_json::json!([]));
+        assert_eq!(balancing["algorithm"], "SOURCE_IP_PORT");
+        assert_eq!(of(&ask, "security-group:masters")["rules"], rules);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The labels that the driver knows.
 
+use jeroboam_blueprint::clients;
 use jeroboam_driver::LabelDefault::{Field, None as Nothing, Option as Operator, Value};
 use jeroboam_driver::LabelKind::{Bool, Choice, Cidr, Integer, Pattern, Text};
 use jeroboam_driver::LabelReach::{Cluster, NodeGroup};
@@ -93,6 +94,11 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         Cluster,
         "gives the load balancer of the API a floating IP",
     ),
+    clients::LABELS[0],
+    clients::LABELS[1],
+    clients::LABELS[2],
+    clients::LABELS[3],
+    clients::LABELS[4],
     label(
         "api_server_cert_sans",
         Pattern {

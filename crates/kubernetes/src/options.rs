@@ -281,11 +281,6 @@ fn refuse_unsupported(ask: &Ask) -> Result<(), Invalid> {
         )),
     };
     label(ask, None, "flannel_backend", backend)?;
-    for key in ["master_lb_allowed_cidrs", "api_master_lb_allowed_cidrs"] {
-        if ask.label(None, key).is_some_and(|value| !value.trim().is_empty()) {
-            return Err(Invalid::new(format!("labels.{key}"), "is not supported yet"));
-        }
-    }
     if label(ask, None, "cloud_provider_enabled", read::boolean)? == Some(true) {
         let reason = "the cloud controller manager is not installed yet";
         return Err(Invalid::new("labels.cloud_provider_enabled", reason));

@@ -3,8 +3,9 @@
 //! All nodes share one group, so that traffic between nodes can be named by it; masters have a second one. Pods
 //! send with addresses of their own, which a group of nodes does not speak for.
 
-use jeroboam_driver::Ask;
+use jeroboam_blueprint::graph::api_rules;
 use jeroboam_driver::graph::{Peer, SecurityRule};
+use jeroboam_driver::{Ask, Cidr};
 
 use crate::options::Options;
 
@@ -40,6 +41,11 @@ pub(crate) fn node_rules(ask: &Ask, options: &Options) -> Vec<SecurityRule> {
 }
 
 /// Rules of masters besides those of every node.
-pub(crate) fn master_rules(options: &Options) -> Vec<SecurityRule> {
-    vec![rule("tcp", (options.api_port, options.api_port), Peer::Anywhere)]
+pub(crate) fn master_rules(ask: &Ask, options: &Options) -> Vec<SecurityRule> {
+    api_rules(ask, &options.network, options.api_port, &own_networks(options))
+}
+
+/// Where nodes and pods, and load balancers among the nodes, come from.
+pub(crate) fn own_networks(options: &Options) -> [Cidr; 2] {
+    [options.nodes_cidr, options.pods.pool]
 }

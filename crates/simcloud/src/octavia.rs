@@ -24,6 +24,7 @@ pub mod listener;
 pub mod load_balancer;
 pub mod member;
 pub mod monitor;
+mod ovn;
 pub mod pool;
 pub mod quota;
 mod status;

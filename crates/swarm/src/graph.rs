@@ -16,7 +16,7 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
         ask,
         &options.network,
         security::node_rules(options),
-        |nodes| security::manager_rules(options, nodes),
+        |nodes| security::manager_rules(ask, options, nodes),
     );
     let nodes = nodes::nodes(&ask.groups);
     for node in &nodes {
@@ -27,7 +27,12 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
         .filter(|node| node.manager)
         .map(|node| node.key("port"))
         .collect();
-    let api = footing.insert_load_balancer(&mut graph, &manager_ports, options.api_port);
+    let api = footing.insert_load_balancer(
+        &mut graph,
+        &manager_ports,
+        options.api_port,
+        &security::own_networks(ask, options),
+    );
     let coe = Key::new("coe", "swarm");
     let mut coe_needs: BTreeSet<Key> = api.clone();
     for node in &nodes {

@@ -2,8 +2,9 @@
 //!
 //! All nodes share one group, so that traffic between nodes can be named by it; managers have a second one.
 
-use jeroboam_driver::Ref;
+use jeroboam_blueprint::graph::api_rules;
 use jeroboam_driver::graph::{Peer, SecurityRule};
+use jeroboam_driver::{Ask, Cidr, Ref};
 
 use crate::JOIN_PORT;
 use crate::options::Options;
@@ -43,10 +44,17 @@ pub(crate) fn node_rules(options: &Options) -> Vec<SecurityRule> {
 }
 
 /// Rules of managers besides those of every node.
-pub(crate) fn manager_rules(options: &Options, nodes: &Ref) -> Vec<SecurityRule> {
-    vec![
-        rule("tcp", (options.api_port, options.api_port), Peer::Anywhere),
+pub(crate) fn manager_rules(ask: &Ask, options: &Options, nodes: &Ref) -> Vec<SecurityRule> {
+    let own = own_networks(ask, options);
+    let mut rules = api_rules(ask, &options.network, options.api_port, &own);
+    rules.extend([
         rule("tcp", (SWARM_PORT, SWARM_PORT), Peer::Group(nodes.clone())),
         rule("tcp", (JOIN_PORT, JOIN_PORT), Peer::Group(nodes.clone())),
-    ]
+    ]);
+    rules
+}
+
+/// Where nodes, and load balancers among them, come from. Not known of a given network of several subnets.
+pub(crate) fn own_networks(ask: &Ask, options: &Options) -> Vec<Cidr> {
+    options.network.nodes_cidr(ask).into_iter().collect()
 }

@@ -115,6 +115,8 @@ fn kind_of(status: StatusCode, said: &Said) -> Kind {
         413 if said.text.contains("rate-limited") => Kind::RateLimited,
         413 if said.class == "overLimit" || is_quota(said) => Kind::Quota,
         429 => Kind::RateLimited,
+        // What this cloud's Octavia provider cannot do it will not do the next time either.
+        501 => Kind::BadRequest,
         500..=599 => Kind::ServerError,
         402..=499 => Kind::BadRequest,
         _ => Kind::Malformed,

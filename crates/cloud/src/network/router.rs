@@ -1,5 +1,7 @@
 //! Routers and their legs on subnets.
 
+use std::net::Ipv4Addr;
+
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -8,6 +10,7 @@ use super::port::PortBody;
 use super::{call, owned};
 use crate::error::Error;
 use crate::session::Session;
+use crate::wire::nullable;
 
 /// A router.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -20,6 +23,29 @@ pub struct Router {
     /// `ACTIVE`, `ALLOCATING` or `ERROR`.
     #[serde(default)]
     pub status: String,
+    /// Its way out, as far as it may be seen.
+    #[serde(default, deserialize_with = "nullable", rename = "external_gateway_info")]
+    gateway: Gateway,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+struct Gateway {
+    #[serde(default)]
+    external_fixed_ips: Vec<ExternalAddress>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct ExternalAddress {
+    ip_address: String,
+}
+
+impl Router {
+    /// Its own IPv4 address on the external network, which those behind it have outside.
+    pub fn outer_address(&self) -> Option<&str> {
+        let mut all = self.gateway.external_fixed_ips.iter();
+        let own = all.find(|outer| outer.ip_address.parse::<Ipv4Addr>().is_ok())?;
+        Some(&own.ip_address)
+    }
 }
 
 /// Creates a router with a gateway on an external network.

@@ -339,6 +339,8 @@ async fn a_load_balancer_is_made_whole_and_dropped_whole() {
         listeners: vec![NewListener {
             name: "api".into(),
             port: 2376,
+            algorithm: None,
+            unmonitored: false,
             allowed_cidrs: Vec::new(),
             members: vec![member],
         }],

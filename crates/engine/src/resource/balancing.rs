@@ -2,12 +2,13 @@
 
 use jeroboam_cloud::Session;
 use jeroboam_cloud::load_balancer::{self as octavia, LoadBalancer, NewListener, NewLoadBalancer, NewMember};
+use jeroboam_driver::graph::Balancing;
 use jeroboam_driver::{Made, Ref};
 use jeroboam_plan::Entry;
 use jeroboam_types::Fault;
 use serde_json::json;
 
-use super::{Look, Seen, Step, fact, facts, gone, id};
+use super::{Look, Seen, Step, fact, facts, gone, id, outer_network};
 
 pub(super) async fn find(session: &Session, entry: &Entry) -> Step<Vec<Seen>> {
     let found = octavia::load_balancers_named(session, &entry.name).await?;
@@ -24,9 +25,8 @@ pub(super) async fn create(
     session: &Session,
     entry: &Entry,
     made: &Made,
-    subnet: &Ref,
-    port: u16,
-    members: &[Ref],
+    (subnet, port, members): (&Ref, u16, &[Ref]),
+    asked: &Balancing,
 ) -> Step<Seen> {
     let subnet_id = id(made, subnet)?.to_owned();
     let members: Step<Vec<NewMember>> = members
@@ -44,13 +44,15 @@ pub(super) async fn create(
     let listener = NewListener {
         name: entry.name.clone(),
         port,
-        allowed_cidrs: Vec::new(),
+        allowed_cidrs: allowed_cidrs(asked, made),
+        algorithm: Some(asked.algorithm.clone()),
+        unmonitored: !asked.monitor,
         members: members?,
     };
     let new = NewLoadBalancer {
         name: entry.name.clone(),
         vip_subnet_id: subnet_id.clone(),
-        provider: None,
+        provider: asked.provider.clone(),
         listeners: vec![listener],
     };
     let lb = octavia::create_load_balancer(session, &new).await?;
@@ -58,6 +60,16 @@ pub(super) async fn create(
         look: state(entry, &lb),
         id: lb.id,
     })
+}
+
+/// Who may connect; empty for everybody.
+fn allowed_cidrs(asked: &Balancing, made: &Made) -> Vec<String> {
+    let mut allowed = asked.allowed_cidrs.clone();
+    if !allowed.is_empty() {
+        let router = asked.allowed_router.as_ref();
+        allowed.extend(router.and_then(|router| outer_network(made, router)));
+    }
+    allowed
 }
 
 pub(super) async fn look(session: &Session, entry: &Entry, id: &str) -> Step<Option<Look>> {

@@ -10,7 +10,7 @@ use jeroboam_driver::{Cidr, Made, PodNetwork, Ref, Spec};
 use jeroboam_plan::Entry;
 use serde_json::json;
 
-use super::{Look, Seen, Step, fact, facts, gone, id};
+use super::{Look, Seen, Step, fact, facts, gone, id, outer_network};
 use crate::fault::StepError;
 
 pub(super) async fn find(session: &Session, entry: &Entry, made: &Made) -> Step<Vec<Seen>> {
@@ -29,7 +29,7 @@ pub(super) async fn find(session: &Session, entry: &Entry, made: &Made) -> Step<
         Spec::Router { .. } => neutron::routers_named(session, name)
             .await?
             .into_iter()
-            .map(|r| ready(r.id))
+            .map(router)
             .collect(),
         Spec::RouterInterface { router, subnet } => {
             let (Some(router), Some(subnet)) = (made.id(router), made.id(subnet)) else {
@@ -81,11 +81,9 @@ pub(super) async fn create(session: &Session, entry: &Entry, made: &Made) -> Ste
                 .await?
                 .id,
         ),
-        Spec::Router { external_network } => ready(
-            neutron::create_router(session, name, id(made, external_network)?)
-                .await?
-                .id,
-        ),
+        Spec::Router { external_network } => {
+            router(neutron::create_router(session, name, id(made, external_network)?).await?)
+        }
         Spec::RouterInterface { router, subnet } => {
             let (router, subnet) = (id(made, router)?, id(made, subnet)?);
             neutron::add_router_interface(session, router, subnet).await?;
@@ -176,7 +174,8 @@ pub(super) async fn drop_one(session: &Session, entry: &Entry, id: &str) -> Step
 
 /// Adds the rules that are missing; one that is there already is no error.
 async fn add_rules(session: &Session, group: &str, rules: &[SecurityRule], made: &Made) -> Step<()> {
-    let wanted: Step<Vec<NeutronRule>> = rules.iter().map(|rule| neutron_rule(group, rule, made)).collect();
+    let rules = rules.iter().map(|rule| neutron_rule(group, rule, made));
+    let wanted: Step<Vec<NeutronRule>> = rules.filter_map(Step::transpose).collect();
     let wanted = wanted?;
     try_join_all(
         wanted
@@ -187,18 +186,23 @@ async fn add_rules(session: &Session, group: &str, rules: &[SecurityRule], made:
     Ok(())
 }
 
-fn neutron_rule(group: &str, rule: &SecurityRule, made: &Made) -> Step<NeutronRule> {
+/// `None` for a rule about an address that is not known.
+fn neutron_rule(group: &str, rule: &SecurityRule, made: &Made) -> Step<Option<NeutronRule>> {
     let remote = match &rule.from {
         Peer::Anywhere => Remote::Anywhere,
         Peer::Cidr(cidr) => Remote::Cidr(cidr.clone()),
         Peer::SameGroup => Remote::Group(group.to_owned()),
         Peer::Group(other) => Remote::Group(id(made, other)?.to_owned()),
+        Peer::Router(router) => match outer_network(made, router) {
+            Some(network) => Remote::Cidr(network),
+            None => return Ok(None),
+        },
     };
-    Ok(NeutronRule {
+    Ok(Some(NeutronRule {
         protocol: Some(rule.protocol.clone()),
         ports: rule.ports,
         remote,
-    })
+    }))
 }
 
 fn target_port<'a>(made: &'a Made, target: &'a Ref) -> Step<&'a str> {
@@ -244,6 +248,14 @@ fn ready(id: String) -> Seen {
     Seen {
         id,
         look: Look::Ready(BTreeMap::new()),
+    }
+}
+
+fn router(router: neutron::Router) -> Seen {
+    let address = router.outer_address();
+    Seen {
+        look: Look::Ready(facts([("outer_address", json!(address))])),
+        id: router.id,
     }
 }
 

@@ -94,3 +94,65 @@ async fn a_given_network_a_keypair_zones_and_boot_volumes_are_used() {
     );
     engine.stop().await;
 }
+
+/// Remote prefixes of the ingress rules of a port in the managers' security group.
+fn let_in(house: &House, port: u16) -> Vec<String> {
+    let groups = house.ids("security_groups");
+    let (_, group) = groups.iter().find(|(name, _)| *name == "masters").unwrap();
+    house.cloud.with_world(|world| {
+        let rules = world.neutron.security_group_rules.values();
+        let rules =
+            rules.filter(|rule| rule.security_group_id == *group && rule.port_range_min == Some(port));
+        let mut prefixes: Vec<String> = rules
+            .map(|rule| rule.remote_ip_prefix.clone().unwrap_or_default())
+            .collect();
+        prefixes.sort();
+        prefixes
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_those_who_are_allowed_and_the_cluster_itself_reach_the_api() {
+    for (provider, algorithm) in [("amphora", "LEAST_CONNECTIONS"), ("ovn", "SOURCE_IP_PORT")] {
+        let house = House::build().await;
+        let engine = house.engine(|_| {}).await;
+        let cluster = house
+            .ask(3, 1, |new| {
+                new.resolved.defaults.source_cidrs = vec!["198.51.100.0/28".into()];
+                new.cluster.labels = Labels::from_iter([
+                    ("octavia_provider", provider),
+                    ("octavia_lb_algorithm", algorithm),
+                    ("octavia_lb_healthcheck", "false"),
+                    ("master_lb_allowed_cidrs", "203.0.113.128/25"),
+                ]);
+            })
+            .await;
+        house.settled_as(cluster, Status::CreateComplete).await;
+        let outer = house.cloud.with_world(|world| {
+            let router = world.neutron.routers.values().next().unwrap();
+            router.external_gateway.as_ref().unwrap().external_fixed_ips[0].ip_address
+        });
+        let mut expected = ["10.0.0.0/24", "198.51.100.0/28", "203.0.113.128/25"]
+            .map(str::to_owned)
+            .to_vec();
+        expected.push(format!("{outer}/32"));
+        expected.sort();
+        assert_eq!(let_in(&house, 2376), expected, "{provider}");
+        house.cloud.with_world(|world| {
+            let octavia = &world.octavia;
+            let balancer = octavia.load_balancers.values().next().unwrap();
+            assert_eq!(balancer.provider, provider);
+            let pool = octavia.pools.values().next().unwrap();
+            assert_eq!(
+                (pool.lb_algorithm.as_str(), octavia.health_monitors.len()),
+                (algorithm, 0)
+            );
+            let mut allowed = octavia.listeners.values().next().unwrap().allowed_cidrs.clone();
+            allowed.iter_mut().for_each(|cidrs| cidrs.sort());
+            // The provider refuses these, and keeps clients' addresses for the security group to tell.
+            assert_eq!(allowed, (provider != "ovn").then(|| expected.clone()));
+        });
+        house.delete_and_look(cluster).await;
+        engine.stop().await;
+    }
+}

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Common, Kind, Provisioning,
     body::{self, Attrs},
-    id_list, invalid, merged, owned, pool, quota, show, tree,
+    id_list, invalid, merged, ovn, owned, pool, quota, show, tree,
 };
 use crate::{
     call::{Answer, Call, Refusal},
@@ -261,6 +261,13 @@ pub(super) fn create_in(
             "An SNI or default certificate container reference must be provided for TERMINATED_HTTPS protocol listeners.",
         ));
     }
+    let allowed_cidrs = check_cidrs(attrs)?;
+    ovn::check_listener(
+        &world.octavia,
+        load_balancer_id,
+        protocol,
+        allowed_cidrs.is_some(),
+    )?;
     let timeout = |key: &str, default: i64| {
         Ok::<i64, Refusal>(body::integer(attrs, key, 0, MAX_TIMEOUT_MS)?.unwrap_or(default))
     };
@@ -270,7 +277,7 @@ pub(super) fn create_in(
         protocol_port,
         default_pool_id,
         connection_limit: body::integer(attrs, "connection_limit", -1, i64::MAX)?.unwrap_or(-1),
-        allowed_cidrs: check_cidrs(attrs)?,
+        allowed_cidrs,
         timeout_client_data: timeout("timeout_client_data", 50_000)?,
         timeout_member_connect: timeout("timeout_member_connect", 5_000)?,
         timeout_member_data: timeout("timeout_member_data", 50_000)?,
@@ -303,6 +310,8 @@ pub(super) fn update(world: &mut World, call: &Call, id: &str) -> Result<(), Ref
     }
     if attrs.get("allowed_cidrs").is_some() {
         listener.allowed_cidrs = check_cidrs(attrs)?;
+        let (protocol, is_limited) = (&listener.protocol, listener.allowed_cidrs.is_some());
+        ovn::check_listener(&world.octavia, &listener.load_balancer_id, protocol, is_limited)?;
     }
     if let Some(limit) = body::integer(attrs, "connection_limit", -1, i64::MAX)? {
         listener.connection_limit = limit;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Common, Kind, Provisioning,
     body::{self, Attrs},
-    id_list, merged, owned, quota, show, tree,
+    id_list, merged, ovn, owned, quota, show, tree,
 };
 use crate::{
     call::{Answer, Call, Refusal},
@@ -155,6 +155,7 @@ pub(super) fn create_in(
         return Err(Refusal::new(409, "DuplicateHealthMonitor", message));
     }
     let kind = body::required_choice(attrs, "type", KINDS)?;
+    ovn::check_monitor(&world.octavia, pool_id, kind)?;
     let mut monitor = HealthMonitor {
         pool_id: pool_id.to_owned(),
         kind: kind.to_owned(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     Common, HealthMonitor, Kind, Member, Octavia, Provisioning,
     body::{self, Attrs},
-    id_list, invalid, listener, member, merged, monitor, owned, quota, show, tree,
+    id_list, invalid, listener, member, merged, monitor, ovn, owned, quota, show, tree,
 };
 use crate::{
     call::{Answer, Call, Refusal},
@@ -239,6 +239,12 @@ pub(super) fn create_in(
         tls_enabled: attrs.flag("tls_enabled")?.unwrap_or(false),
         common: Common::of(world, project, attrs)?,
     };
+    ovn::check_pool(
+        &world.octavia,
+        load_balancer_id,
+        &pool.protocol,
+        &pool.lb_algorithm,
+    )?;
     let id = pool.common.id.clone();
     world.octavia.pools.insert(id.clone(), pool);
     for attrs in body::nested(attrs, "members")? {
@@ -264,6 +270,7 @@ pub(super) fn update(world: &mut World, call: &Call, id: &str) -> Result<(), Ref
         return Err(Kind::Pool.not_found(id));
     };
     if let Some(algorithm) = body::choice(attrs, "lb_algorithm", ALGORITHMS)? {
+        ovn::check_pool(&world.octavia, &pool.load_balancer_id, &pool.protocol, algorithm)?;
         pool.lb_algorithm = algorithm.to_owned();
     }
     if attrs.get("session_persistence").is_some() {

@@ -371,3 +371,39 @@ fn quotas_and_filters_hold() {
     assert_eq!(shown["quota"]["loadbalancer"], 1);
     assert_eq!(shown["quota"]["listener"], -1);
 }
+
+#[test]
+fn ovn_refuses_what_it_cannot_do() {
+    let (mut world, subnet) = world();
+    let refusal = |world: &mut World, change: fn(&mut Value)| {
+        let mut body = full(&subnet);
+        body["loadbalancer"]["provider"] = json!("ovn");
+        let listener = &mut body["loadbalancer"]["listeners"][0];
+        listener["default_pool"]["lb_algorithm"] = json!("SOURCE_IP_PORT");
+        change(listener);
+        let answer = ask(world, 501, "POST", "loadbalancers", body);
+        assert!(world.octavia.load_balancers.is_empty() && world.octavia.pools.is_empty());
+        answer["faultstring"].as_str().unwrap_or_default().to_owned()
+    };
+    let said = refusal(&mut world, |listener| {
+        listener["default_pool"]["lb_algorithm"] = json!("ROUND_ROBIN")
+    });
+    assert!(
+        said.ends_with("OVN provider does not support ROUND_ROBIN algorithm"),
+        "{said}"
+    );
+    let said = refusal(&mut world, |listener| {
+        listener["allowed_cidrs"] = json!(["10.0.0.0/8"])
+    });
+    assert!(
+        said.ends_with("OVN provider does not support allowed_cidrs option"),
+        "{said}"
+    );
+    refusal(&mut world, |listener| {
+        listener["default_pool"]["healthmonitor"]["type"] = json!("PING")
+    });
+    let mut body = full(&subnet);
+    body["loadbalancer"]["provider"] = json!("ovn");
+    body["loadbalancer"]["listeners"][0]["default_pool"]["lb_algorithm"] = json!("SOURCE_IP_PORT");
+    ask(&mut world, 201, "POST", "loadbalancers", body);
+}

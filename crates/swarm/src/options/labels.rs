@@ -1,6 +1,6 @@
 //! The labels that swarms know.
 
-use jeroboam_blueprint::read;
+use jeroboam_blueprint::{clients, read};
 use jeroboam_driver::{LabelDefault, LabelKind, LabelReach, LabelSpec};
 
 /// Ports that are open to the world.
@@ -104,6 +104,11 @@ pub(crate) const ALL: &[LabelSpec] = &[
     BOOT_VOLUME_TYPE,
     DOCKER_VOLUME_TYPE,
     AVAILABILITY_ZONE,
+    clients::LABELS[0],
+    clients::LABELS[1],
+    clients::LABELS[2],
+    clients::LABELS[3],
+    clients::LABELS[4],
     MIN_NODE_COUNT,
 ];
 
@@ -149,6 +154,7 @@ mod tests {
             for value in values {
                 let mut ask = ask(1, 1);
                 ask.cluster.master_lb_enabled = Some(true);
+                ask.resolved.defaults.source_cidrs = vec!["192.0.2.0/28".into()];
                 ask.cluster.labels = Labels::from_iter([(spec.name, value)]);
                 let read = Options::parse(&ask);
                 assert_eq!(
