@@ -26,8 +26,16 @@ def no_clusters(side):
     raise SystemExit(f"{side.name}: clusters are left: {[one.get('name') for one in clusters]}")
 
 
+def begin_anew(side):
+    """Deletes what a run that was broken off has left."""
+    no_clusters(side)
+    for template in side.send(Case("undo", "GET", "/v1/clustertemplates")).json()["clustertemplates"]:
+        side.send(Case("undo", "DELETE", f"/v1/clustertemplates/{template['uuid']}"))
+
+
 def prepare(ask, wait):
     """Two templates and a complete cluster, for all cases."""
+    wait(begin_anew)
     ask(Case("sequence template", "POST", "/v1/clustertemplates", save="template",
              body=TEMPLATE | {"name": "sequence", "labels": {"kube_tag": "v1.31.1", "own": "1"}}))
     ask(Case("sequence other template", "POST", "/v1/clustertemplates", save="patched",
