@@ -78,14 +78,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let directory = tempfile::tempdir().context("cannot make a directory")?;
     let mut server = Server::start(program(&arguments)?, directory.path(), &cloud.auth_url()).await?;
     let tenant = Arc::new(Tenant::log_in(&cloud.auth_url(), &server.url()).await?);
-    let template = tenant.create_template().await?;
+    let mut templates = Vec::new();
+    for flavor in walk::FLAVORS {
+        templates.push(tenant.create_template(flavor).await?);
+    }
+    let templates = Arc::new(templates);
     cloud.faults().add(Rule::chaos(arguments.faults));
 
     let tally = Arc::new(Tally::default());
     let next = Arc::new(AtomicU32::new(0));
     let mut walkers = JoinSet::new();
     for _ in 0..arguments.parallel {
-        let (tenant, tally, next, template) = (tenant.clone(), tally.clone(), next.clone(), template.clone());
+        let (tenant, tally, next, templates) =
+            (tenant.clone(), tally.clone(), next.clone(), templates.clone());
         let (runs, seed, cloud) = (arguments.runs, arguments.seed, Arc::clone(&cloud));
         walkers.spawn(async move {
             loop {
@@ -93,7 +98,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
                 if run >= runs {
                     return anyhow::Ok(());
                 }
-                walk::walk(&tenant, &cloud, &template, seed, run, &tally).await?;
+                walk::walk(&tenant, &cloud, &templates, seed, run, &tally).await?;
             }
         });
     }
@@ -101,7 +106,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     cloud.faults().clear();
     let leaked = settle(&cloud).await;
-    tenant.delete_template(&template).await?;
+    for template in templates.iter() {
+        tenant.delete_template(template).await?;
+    }
     server.stop().await?;
     println_summary(&tally.summary(arguments.runs, kills, &leaked, begun.elapsed()));
     let log = directory.path().join("service.log");

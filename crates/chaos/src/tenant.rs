@@ -33,6 +33,11 @@ impl Asked {
         self.path.ends_with("/nodegroups")
     }
 
+    /// True for a rolling replacement, which has a time limit for each of its stages.
+    pub fn is_upgrade(&self) -> bool {
+        self.path.ends_with("/upgrade")
+    }
+
     /// A change without a body.
     pub fn patch(path: String) -> Self {
         let (method, body) = (Method::PATCH, None);
@@ -79,10 +84,10 @@ impl Tenant {
         })
     }
 
-    /// Creates a template; gives its UUID.
-    pub async fn create_template(&self) -> anyhow::Result<String> {
-        let body = json!({"name": "chaos", "coe": "swarm", "image_id": "debian-12-docker", "flavor_id": "m1.small",
-            "master_flavor_id": "m1.small", "external_network_id": "public"});
+    /// Creates a template whose nodes are of a flavor; gives its UUID.
+    pub async fn create_template(&self, flavor: &str) -> anyhow::Result<String> {
+        let body = json!({"name": format!("chaos-{flavor}"), "coe": "swarm", "image_id": "debian-12-docker",
+            "flavor_id": flavor, "master_flavor_id": flavor, "external_network_id": "public"});
         let (status, answer) = self.call(Method::POST, "clustertemplates", Some(&body)).await?;
         match (status.is_success(), answer["uuid"].as_str()) {
             (true, Some(uuid)) => Ok(uuid.to_owned()),

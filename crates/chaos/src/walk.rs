@@ -8,6 +8,12 @@ use serde_json::{Value, json};
 use crate::tally::Tally;
 use crate::tenant::{Asked, Tenant};
 
+/// Flavors of the templates, between which clusters are upgraded.
+pub const FLAVORS: [&str; 2] = ["m1.small", "m1.medium"];
+
+/// Stages of an upgrade that may each take its whole time: masters one by one, workers one by one.
+const UPGRADE_STAGES: u32 = 4;
+
 /// `create_timeout` of every cluster, and what a deadline may be overrun by: a restart, a poll, a full machine.
 const CREATE_MINS: u64 = 1;
 const DELETE_MINS: u64 = 2;
@@ -21,7 +27,7 @@ const DELETES: u32 = 5;
 pub async fn walk(
     tenant: &Tenant,
     cloud: &SimCloud,
-    template: &str,
+    templates: &[String],
     seed: u64,
     run: u32,
     tally: &Tally,
@@ -31,7 +37,7 @@ pub async fn walk(
     let masters = if random.f32() < 0.3 { 3 } else { 1 };
     let workers = random.u32(0..=3);
     let body = json!({
-        "name": name, "cluster_template_id": template, "create_timeout": CREATE_MINS,
+        "name": name, "cluster_template_id": templates[0], "create_timeout": CREATE_MINS,
         "master_count": masters, "node_count": workers,
         "master_lb_enabled": masters > 1 || random.f32() < 0.2,
         "floating_ip_enabled": random.bool(),
@@ -52,9 +58,11 @@ pub async fn walk(
                     cloud,
                     name: &name,
                     tally,
+                    templates,
                     masters,
                     workers,
                     more: None,
+                    flavors: [0, 0],
                 }
                 .walk(&mut random)
                 .await?;
@@ -90,8 +98,11 @@ struct Changes<'a> {
     cloud: &'a SimCloud,
     name: &'a str,
     tally: &'a Tally,
+    templates: &'a [String],
     masters: u32,
     workers: u32,
+    /// Which of the flavors masters and workers are of.
+    flavors: [usize; 2],
     /// Nodes of another node group, while there is one.
     more: Option<u32>,
 }
@@ -116,7 +127,8 @@ impl Changes<'_> {
     /// What is asked next. What it leads to is written down already.
     fn next(&mut self, random: &mut fastrand::Rng) -> Asked {
         let groups = format!("clusters/{}/nodegroups", self.name);
-        match (random.u32(0..4), self.more) {
+        match (random.u32(0..6), self.more) {
+            (4 | 5, _) => self.upgrade(random),
             (0, None) => {
                 let count = random.u32(0..=2);
                 self.more = Some(count);
@@ -139,6 +151,21 @@ impl Changes<'_> {
         }
     }
 
+    /// To the other flavor: of all nodes, or of the workers alone. The only master of a swarm cannot be replaced.
+    fn upgrade(&mut self, random: &mut fastrand::Rng) -> Asked {
+        let [masters, workers] = &mut self.flavors;
+        let wanted = (*workers + 1) % FLAVORS.len();
+        let mut body =
+            json!({"cluster_template": self.templates[wanted], "max_batch_size": random.u32(1..=3)});
+        if self.masters == 1 || random.bool() {
+            body["nodegroup"] = json!("default-worker");
+        } else {
+            *masters = wanted;
+        }
+        *workers = wanted;
+        Asked::post(format!("clusters/{}/actions/upgrade", self.name), body)
+    }
+
     fn resize(&self, body: Value) -> Asked {
         Asked::post(format!("clusters/{}/actions/resize", self.name), body)
     }
@@ -155,18 +182,16 @@ impl Changes<'_> {
         for turn in 0..CHANGES {
             let asked = again.as_ref().filter(|_| turn > 0).unwrap_or(asked);
             self.tenant.change(asked).await?;
-            let shown = wait(
-                self.tenant,
-                self.name,
-                Duration::from_secs(UPDATE_MINS * 60) + SLACK,
-            )
-            .await?;
+            let limits = if asked.is_upgrade() { UPGRADE_STAGES } else { 1 };
+            let patience = Duration::from_secs(UPDATE_MINS * 60) * limits + SLACK;
+            let shown = wait(self.tenant, self.name, patience).await?;
             let shown = shown.unwrap_or_default();
             match shown["status"].as_str() {
                 Some("UPDATE_COMPLETE" | "CREATE_COMPLETE") => {
                     self.tally.changed();
                     let expected = self.masters + self.workers + self.more.unwrap_or(0);
                     check_servers(self.cloud, self.name, expected, self.tally);
+                    check_flavors(self.cloud, self.name, self.flavors, self.tally);
                     return Ok(true);
                 }
                 Some("UPDATE_FAILED") => self.tally.change_failed(&shown["status_reason"]),
@@ -215,6 +240,32 @@ async fn wait_gone(tenant: &Tenant, name: &str, patience: Duration) -> anyhow::R
         }
     }
     Ok(Gone::Stuck)
+}
+
+/// Every master and default worker is of the flavor that the last upgrade asked for.
+fn check_flavors(cloud: &SimCloud, name: &str, flavors: [usize; 2], tally: &Tally) {
+    let prefix = format!("{name}-");
+    let others = cloud.with_world(|world| {
+        let servers = world
+            .nova
+            .servers
+            .values()
+            .filter(|server| server.name.starts_with(&prefix));
+        let is_other = |server: &&jeroboam_simcloud::nova::Server| {
+            let place = ["-master-", "-worker-"]
+                .iter()
+                .position(|role| server.name.contains(role));
+            place.is_some_and(|place| server.flavor.name != FLAVORS[flavors[place]])
+        };
+        servers
+            .filter(is_other)
+            .map(|server| format!("{} is of {}", server.name, server.flavor.name))
+            .collect()
+    });
+    let others: Vec<String> = others;
+    if !others.is_empty() {
+        tally.stuck(format!("{name} was upgraded, but {}", others.join(", ")));
+    }
 }
 
 /// No server may have been made twice.
