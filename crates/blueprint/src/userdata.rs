@@ -2,9 +2,12 @@
 
 use std::io::Write;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jeroboam_driver::{DriverError, Key, NodeAsk};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 
 /// Longest base64 text that Nova takes as `user_data` (its column and schema end there).
@@ -39,6 +42,15 @@ pub fn file(path: &str, permissions: &str, content: &str) -> Value {
     json!({"path": path, "permissions": permissions, "content": content})
 }
 
+/// What a node fetches: a line for each file, `<path> <contents in base64>`, and `end` as the last one, by which the node
+/// knows that it has all. Paths have no blanks.
+pub fn secret_lines<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> SecretString {
+    let lines = files
+        .into_iter()
+        .map(|(path, content)| format!("{path} {}\n", BASE64_STANDARD.encode(content)));
+    SecretString::from(lines.collect::<String>() + "end\n")
+}
+
 /// Compresses what is long, and refuses what Nova would refuse.
 ///
 /// # Errors
@@ -46,12 +58,20 @@ pub fn file(path: &str, permissions: &str, content: &str) -> Value {
 pub fn pack(text: &str) -> Result<Vec<u8>, DriverError> {
     let mut bytes = text.as_bytes().to_vec();
     if bytes.len() > PLAIN_LIMIT_BYTES {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        let packed = encoder.write_all(&bytes).and_then(|()| encoder.finish());
-        bytes = packed.map_err(|error| DriverError::Internal(error.to_string()))?;
+        bytes = gzip(&bytes)?;
     }
     check_length(&bytes)?;
     Ok(bytes)
+}
+
+/// Compresses.
+///
+/// # Errors
+/// Never in practice: it is all in memory.
+pub fn gzip(bytes: &[u8]) -> Result<Vec<u8>, DriverError> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    packed.map_err(|error| DriverError::Internal(error.to_string()))
 }
 
 /// Refuses what Nova would refuse.

@@ -22,6 +22,7 @@ use jeroboam_driver::{
     Access, Ask, Departure, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
 };
 use jeroboam_types::{Coe, ServerType};
+use secrecy::SecretString;
 
 use crate::options::Options;
 
@@ -74,6 +75,15 @@ impl Driver for SwarmDriver {
         userdata::user_data(node, &Options::parse(node.ask)?)
     }
 
+    fn fetches_secrets(&self, ask: &Ask) -> bool {
+        // What cannot be parsed is refused before a node is made of it.
+        Options::parse(ask).is_ok_and(|options| !options.plain_user_data)
+    }
+
+    fn secrets(&self, node: &NodeAsk<'_>) -> Result<SecretString, DriverError> {
+        userdata::secrets(node, &Options::parse(node.ask)?)
+    }
+
     /// `tcp://<address>:<port>`: the load balancer's floating IP, else its VIP, else the first manager's
     /// floating IP, else its fixed IP.
     fn api_address(&self, ask: &Ask, made: &Made) -> Option<String> {
@@ -88,6 +98,7 @@ impl Driver for SwarmDriver {
 
     /// A swarm's managers know each other by what their own disks hold, so the last of them cannot be replaced.
     fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
+        jeroboam_blueprint::NetworkOptions::check_surge(ask)?;
         let mut alone = ask.groups.iter().filter(|group| group.is_master());
         match alone.find(|group| group.node_count == 1 && !group.is_uniform()) {
             Some(group) => Err(Invalid::new(

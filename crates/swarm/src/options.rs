@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) storage_driver: StorageDriver,
     /// Registries that Docker speaks plain HTTP with.
     pub(crate) insecure_registries: Vec<String>,
+    /// True when nodes find their keys in their user-data also where they could fetch them.
+    pub(crate) plain_user_data: bool,
 }
 
 /// A storage driver of Docker.
@@ -90,6 +92,7 @@ impl Options {
             open_ports: label(ask, None, "worker_open_ports", read::port_ranges)?.unwrap_or_default(),
             storage_driver: values::storage_driver(template.docker_storage_driver.as_deref())?,
             insecure_registries: read::registries(template.insecure_registry.as_deref())?,
+            plain_user_data: label(ask, None, "plain_user_data", read::boolean)?.unwrap_or(false),
         };
         for group in &ask.groups {
             group_options(ask, group, options.storage_driver)?;

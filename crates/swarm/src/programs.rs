@@ -61,6 +61,7 @@ impl TestNode {
             "console": "/dev/null",
             "docker": {},
             "docker_volume": null,
+            "bootstrap": null,
         });
         write("node.json", &settings.to_string());
         let requests = socket_server(&path.join("docker.sock"), docker);
@@ -260,4 +261,103 @@ fn a_node_of_a_swarm_stays_as_it_is() {
     let node = TestNode::new("manager", own, &[own], docker("active"));
     assert!(node.join().status.success());
     assert!(node.posted().is_empty());
+}
+
+/// Answers like the service: whole once it was asked twice, and 404 when the token was given back.
+const ENDPOINT: &str = r#"
+import base64, http.server, json, ssl, sys
+directory, target = sys.argv[1:]
+asked = []
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self, status, text):
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(text.encode())
+    def do_POST(self):
+        asked.append("POST")
+        if self.path != "/v1/node-secrets" or self.headers["Authorization"] != "Bearer the token" or "DELETE" in asked:
+            return self.answer(404, "")
+        text = "%s/tls/node.pem %s\n" % (target, base64.b64encode(b"certificate").decode())
+        if asked.count("POST") > 1:
+            text += "%s/tls/node-key.pem %s\nend\n" % (target, base64.b64encode(b"key").decode())
+        self.answer(200, text)
+    def do_DELETE(self):
+        asked.append("DELETE")
+        self.answer(204, "")
+    def log_message(self, *words):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(directory + "/server.pem", directory + "/server-key.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"#;
+
+/// Fetches as `prepare.py` does before Docker starts, and tells whether the keys are there.
+const FETCHES: &str = r#"
+import json, sys
+sys.path.insert(0, sys.argv[2])
+import console, fetch
+node = json.load(open(sys.argv[1]))
+console.persist(lambda: fetch.fetch(node), longest_secs=0.01)
+fetch.fetch(node)
+fetch.await_keys(node)
+"#;
+
+#[test]
+fn a_node_fetches_its_keys_whole_and_gives_its_token_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let write = |name: &str, text: &str| std::fs::write(path.join(name), text).unwrap();
+    let request = CertificateRequest {
+        common_name: "endpoint".into(),
+        organizations: vec![],
+        addresses: vec!["127.0.0.1".into()],
+        names: vec![],
+        server: true,
+        client: false,
+        days: None,
+    };
+    let own = certificates().issue(Authority::Cluster, &request).unwrap();
+    write("server.pem", &own.certificate);
+    write("server-key.pem", own.key.expose_secret());
+    write(
+        "bootstrap.crt",
+        &certificates().authority(Authority::Cluster).unwrap(),
+    );
+    write("bootstrap.token", "the token\n");
+    let mut endpoint = Command::new("python3");
+    endpoint.args(["-c", ENDPOINT]).arg(path).arg(path);
+    let mut endpoint = endpoint.stdout(Stdio::piped()).spawn().unwrap();
+    let mut port = String::new();
+    let mut said = std::io::BufReader::new(endpoint.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut said, &mut port).unwrap();
+    let settings = json!({
+        "tls_directory": path.join("tls"),
+        "bootstrap": {"url": format!("https://127.0.0.1:{}", port.trim()), "directory": path},
+    });
+    write("node.json", &settings.to_string());
+    let mut fetches = Command::new("python3");
+    fetches.args(["-B", "-c", FETCHES]).arg(path.join("node.json"));
+    fetches.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node"));
+    let output = fetches.output().unwrap();
+    endpoint.kill().unwrap();
+    endpoint.wait().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{output:?}");
+    // Half of the keys is none.
+    assert!(said.contains("no keys yet: the service answers 200"), "{said}");
+    assert!(said.contains("this node has its keys"), "{said}");
+    assert_eq!(
+        std::fs::read_to_string(path.join("tls/node-key.pem")).unwrap(),
+        "key"
+    );
+    assert!(!path.join("bootstrap.token").exists() && path.join("bootstrap.done").exists());
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path.join("tls/node-key.pem"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
 }

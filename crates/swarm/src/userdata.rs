@@ -1,12 +1,13 @@
 //! User-data: what a node's first boot makes of a plain image.
 //!
-//! It holds the node's own keys and no join token. It is cloud-config written as JSON, of which YAML is a
+//! It holds the node's own keys and no join token; where the service has an endpoint for it, a node fetches its keys
+//! there, and its user-data has nothing but the token for that. It is cloud-config written as JSON, of which YAML is a
 //! superset, so that no value can break out of its place.
 
 use jeroboam_blueprint::nodes::{self, Node};
-use jeroboam_blueprint::userdata::{fact, file, pack, volume_device};
+use jeroboam_blueprint::userdata::{fact, file, pack, secret_lines, volume_device};
 use jeroboam_driver::{Authority, CertificateRequest, DriverError, Key, KeyPair, NodeAsk};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use crate::JOIN_PORT;
@@ -39,6 +40,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dockerapi.py", include_str!("node/dockerapi.py")),
     ("prepare.py", include_str!("node/prepare.py")),
     ("member.py", include_str!("node/member.py")),
+    ("fetch.py", include_str!("node/fetch.py")),
 ];
 /// Programs of managers besides.
 const MANAGER_PROGRAMS: &[(&str, &str)] = &[("tokens.py", include_str!("node/tokens.py"))];
@@ -46,22 +48,7 @@ const MANAGER_PROGRAMS: &[(&str, &str)] = &[("tokens.py", include_str!("node/tok
 /// User-data of a node.
 pub(crate) fn user_data(asked: &NodeAsk<'_>, options: &Options) -> Result<Vec<u8>, DriverError> {
     let all = nodes::nodes(&asked.ask.groups);
-    let node = all
-        .iter()
-        .find(|node| node.key("server") == *asked.server)
-        .ok_or_else(|| DriverError::Internal(format!("{} is not a server of this cluster", asked.server)))?;
-    let managers = all
-        .iter()
-        .filter(|node| node.manager)
-        .map(|node| fact(asked, &node.key("port"), "address"))
-        .collect::<Result<Vec<_>, _>>()?;
-    let own = Own {
-        asked,
-        options,
-        node,
-        managers,
-        address: fact(asked, &node.key("port"), "address")?,
-    };
+    let own = Own::new(asked, options, &all)?;
     let config = json!({
         "hostname": asked.host_name,
         "preserve_hostname": false,
@@ -69,6 +56,17 @@ pub(crate) fn user_data(asked: &NodeAsk<'_>, options: &Options) -> Result<Vec<u8
         "write_files": own.files()?,
     });
     pack(&format!("#cloud-config\n{config:#}\n"))
+}
+
+/// What a node fetches.
+pub(crate) fn secrets(asked: &NodeAsk<'_>, options: &Options) -> Result<SecretString, DriverError> {
+    let all = nodes::nodes(&asked.ask.groups);
+    let files = Own::new(asked, options, &all)?.secrets()?;
+    Ok(secret_lines(
+        files
+            .iter()
+            .map(|(path, content)| (path.as_str(), content.as_str())),
+    ))
 }
 
 /// The node whose user-data is written.
@@ -82,7 +80,28 @@ struct Own<'a> {
     address: String,
 }
 
-impl Own<'_> {
+impl<'a> Own<'a> {
+    fn new(asked: &'a NodeAsk<'a>, options: &'a Options, all: &'a [Node<'a>]) -> Result<Self, DriverError> {
+        let node = all
+            .iter()
+            .find(|node| node.key("server") == *asked.server)
+            .ok_or_else(|| {
+                DriverError::Internal(format!("{} is not a server of this cluster", asked.server))
+            })?;
+        let managers = all
+            .iter()
+            .filter(|node| node.manager)
+            .map(|node| fact(asked, &node.key("port"), "address"))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            asked,
+            options,
+            node,
+            managers,
+            address: fact(asked, &node.key("port"), "address")?,
+        })
+    }
+
     /// Units must be known before Docker may start, which is earlier than cloud-init writes files.
     fn early_command(&self) -> Vec<String> {
         let mut units = vec![(PREPARE, PREPARE_UNIT.to_owned()), (NODE, NODE_UNIT.to_owned())];
@@ -151,29 +170,49 @@ impl Own<'_> {
             &format!("{:#}\n", self.settings()?),
         ));
         let certificates = self.asked.certificates;
+        files.push(tls_file("node-ca.pem", &certificates.authority(Authority::Node)?));
+        if self.node.manager {
+            files.push(tls_file("ca.pem", &certificates.authority(Authority::Cluster)?));
+        }
+        let secret = |(path, content): (String, String)| file(&path, "0600", &content);
+        match self.asked.bootstrap {
+            Some(bootstrap) => files.extend(
+                [
+                    ("bootstrap.crt", pem(&bootstrap.authority)),
+                    ("bootstrap.token", bootstrap.token.expose_secret().to_owned()),
+                ]
+                .map(|(name, content)| secret((format!("{DIRECTORY}/{name}"), content))),
+            ),
+            None => files.extend(self.secrets()?.into_iter().map(secret)),
+        }
+        Ok(files)
+    }
+
+    /// What nobody but this node may know, as paths and contents of files: keys, each after its certificate.
+    fn secrets(&self) -> Result<Vec<(String, String)>, DriverError> {
         let role = if self.node.manager {
             "swarm:manager"
         } else {
             "swarm:worker"
         };
-        let own = certificates.issue(
-            Authority::Node,
-            &CertificateRequest {
-                common_name: self.asked.host_name.to_owned(),
-                organizations: vec![role.into()],
-                addresses: vec![self.address.clone()],
-                names: vec![self.asked.host_name.to_owned()],
-                server: self.node.manager,
-                client: true,
-                days: None,
-            },
-        )?;
-        files.push(tls_file("node-ca.pem", &certificates.authority(Authority::Node)?));
-        files.extend(key_pair("node", &own));
+        let request = CertificateRequest {
+            common_name: self.asked.host_name.to_owned(),
+            organizations: vec![role.into()],
+            addresses: vec![self.address.clone()],
+            names: vec![self.asked.host_name.to_owned()],
+            server: self.node.manager,
+            client: true,
+            days: None,
+        };
+        let mut files = Vec::new();
         if self.node.manager {
-            files.push(tls_file("ca.pem", &certificates.authority(Authority::Cluster)?));
             files.extend(key_pair("server", &self.api_certificate()?));
         }
+        // Last: who waits for the node's own key waits for all.
+        files.extend(key_pair(
+            "node",
+            &self.asked.certificates.issue(Authority::Node, &request)?,
+        ));
         Ok(files)
     }
 
@@ -222,6 +261,7 @@ impl Own<'_> {
             "console": "/dev/console",
             "docker": self.daemon_config(),
             "docker_volume": self.docker_volume()?,
+            "bootstrap": self.asked.bootstrap.map(|bootstrap| json!({"url": bootstrap.url, "directory": DIRECTORY})),
         }))
     }
 
@@ -261,18 +301,21 @@ impl Own<'_> {
     }
 }
 
-fn tls_file(name: &str, pem: &str) -> Value {
-    file(
-        &format!("{TLS_DIRECTORY}/{name}"),
-        "0600",
-        &format!("{}\n", pem.trim_end()),
-    )
+fn pem(text: &str) -> String {
+    format!("{}\n", text.trim_end())
 }
 
-fn key_pair(name: &str, pair: &KeyPair) -> [Value; 2] {
+fn tls_file(name: &str, text: &str) -> Value {
+    file(&format!("{TLS_DIRECTORY}/{name}"), "0600", &pem(text))
+}
+
+fn key_pair(name: &str, pair: &KeyPair) -> [(String, String); 2] {
     [
-        tls_file(&format!("{name}.pem"), &pair.certificate),
-        tls_file(&format!("{name}-key.pem"), pair.key.expose_secret()),
+        (format!("{TLS_DIRECTORY}/{name}.pem"), pem(&pair.certificate)),
+        (
+            format!("{TLS_DIRECTORY}/{name}-key.pem"),
+            pem(pair.key.expose_secret()),
+        ),
     ]
 }
 

@@ -14,6 +14,7 @@ import threading
 import time
 
 import dockerapi
+import fetch
 from console import Failed, load_settings, persist, run, say
 
 SWARM_PORT = 2377
@@ -177,6 +178,7 @@ def await_docker(node):
 
 
 def join(node):
+    persist(lambda: fetch.await_keys(node))
     seeker = Seeker(node)
     seeker.start()
     persist(lambda: await_docker(node))

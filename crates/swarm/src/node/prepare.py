@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 
+import fetch
 from console import Failed, load_settings, persist, run, say
 
 DOCKER_ROOT = "/var/lib/docker"
@@ -113,4 +114,5 @@ def prepare(node):
 
 if __name__ == "__main__":
     settings = load_settings()
+    persist(lambda: fetch.fetch(settings))
     persist(lambda: prepare(settings))

@@ -14,7 +14,8 @@ import ssl
 import threading
 
 import dockerapi
-from console import Failed, load_settings
+import fetch
+from console import Failed, load_settings, persist
 
 TOKENS = {"swarm:manager": "Manager", "swarm:worker": "Worker"}
 CALLER_SECS = 10
@@ -88,4 +89,6 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 if __name__ == "__main__":
-    Server(load_settings()).serve_forever()
+    settings = load_settings()
+    persist(lambda: fetch.await_keys(settings))
+    Server(settings).serve_forever()

@@ -79,7 +79,16 @@ const AVAILABILITY_ZONE: LabelSpec = LabelSpec {
     kind: LabelKind::Text,
     default: LabelDefault::None,
     reach: LabelReach::NodeGroup,
-    description: "availability zone of servers and Docker volumes; the cloud's own choice without it",
+    description: "availability zone of servers and Docker volumes, or several that nodes are spread over; the cloud's own choice without it",
+};
+
+/// Where keys are.
+const PLAIN_USER_DATA: LabelSpec = LabelSpec {
+    name: "plain_user_data",
+    kind: LabelKind::Bool,
+    default: LabelDefault::Value("false"),
+    reach: LabelReach::Cluster,
+    description: "puts the nodes' keys into user-data also where nodes could fetch them from the service",
 };
 
 /// Least size of the default worker group.
@@ -109,6 +118,7 @@ pub(crate) const ALL: &[LabelSpec] = &[
     clients::LABELS[2],
     clients::LABELS[3],
     clients::LABELS[4],
+    PLAIN_USER_DATA,
     MIN_NODE_COUNT,
 ];
 

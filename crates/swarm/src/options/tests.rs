@@ -126,11 +126,8 @@ fn right_values_are_read_and_unknown_labels_ignored() {
     assert_eq!(options.insecure_registries.len(), 3);
     let of = |index: usize| group_options(&ask, &ask.groups[index], options.storage_driver).unwrap();
     assert_eq!(
-        (
-            of(0).availability_zone.as_deref(),
-            of(1).availability_zone.as_deref()
-        ),
-        (Some("a"), Some("b"))
+        (of(0).availability_zones, of(1).availability_zones),
+        (vec!["a".to_owned()], vec!["b".to_owned()])
     );
     assert_eq!(
         (of(0).image_id.as_str(), of(1).image_id.as_str()),

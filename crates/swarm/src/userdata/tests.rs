@@ -194,3 +194,71 @@ fn a_fact_that_is_missing_is_named() {
     let error = SwarmDriver.user_data(&node).unwrap_err();
     assert_eq!(error.to_string(), "port:master-0 has no address");
 }
+
+#[test]
+fn a_node_that_fetches_its_keys_finds_none_in_its_user_data() {
+    let mut ask = ask(3, 1);
+    ask.cluster.master_lb_enabled = Some(true);
+    let bootstrap = jeroboam_driver::Bootstrap {
+        url: "https://192.0.2.10:9513".into(),
+        authority: "certificate of the endpoint".into(),
+        token: SecretString::from("token of this node"),
+    };
+    let made = made(&ask);
+    for name in ["master-1", "worker-0"] {
+        let server = Key::new("server", name);
+        let node = |bootstrap| NodeAsk {
+            ask: &ask,
+            server: &server,
+            host_name: "demo-node",
+            made: &made,
+            certificates: &Texts,
+            bootstrap,
+        };
+        let files = |bootstrap| -> BTreeMap<String, String> {
+            let config = read(&SwarmDriver.user_data(&node(bootstrap)).unwrap());
+            let files = config["write_files"].as_array().unwrap().clone();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            files
+                .iter()
+                .map(|file| (text(&file["path"]), text(&file["content"])))
+                .collect()
+        };
+        let mut own = files(Some(&bootstrap));
+        assert!(!own.values().any(|content| content.contains("private key")));
+        assert_eq!(
+            own.remove("/etc/jeroboam/bootstrap.token").unwrap(),
+            "token of this node"
+        );
+        assert_eq!(
+            own.remove("/etc/jeroboam/bootstrap.crt").unwrap(),
+            "certificate of the endpoint\n"
+        );
+        let secrets = SwarmDriver.secrets(&node(None)).unwrap();
+        let mut lines: Vec<&str> = secrets.expose_secret().lines().collect();
+        assert_eq!(lines.pop(), Some("end"));
+        assert!(
+            lines
+                .last()
+                .unwrap()
+                .starts_with("/etc/jeroboam/tls/node-key.pem ")
+        );
+        assert_eq!(lines.len(), if name == "master-1" { 4 } else { 2 });
+        // With what is fetched a node has what it has otherwise.
+        own.extend(
+            lines
+                .iter()
+                .map(|line| (line.split(' ').next().unwrap().to_owned(), String::new())),
+        );
+        let plain = files(None);
+        assert!(own.keys().eq(plain.keys()), "{:?} {:?}", own.keys(), plain.keys());
+        let settings: Value = serde_json::from_str(&own["/etc/jeroboam/node.json"]).unwrap();
+        assert_eq!(settings["bootstrap"]["url"], bootstrap.url);
+    }
+    assert!(SwarmDriver.fetches_secrets(&ask));
+    ask.cluster
+        .labels
+        .0
+        .insert("plain_user_data".into(), "true".into());
+    assert!(!SwarmDriver.fetches_secrets(&ask));
+}
