@@ -8,12 +8,15 @@ use jeroboam_driver::{
     Access, Ask, Departure, Driver, DriverError, Drivers, Graph, Invalid, Made, NodeAsk, Provides, Report,
 };
 use jeroboam_engine::{Endpoint, Engine};
+use jeroboam_simcloud::Service;
+use jeroboam_simcloud::faults::{Effect, Rule};
 use jeroboam_swarm::SwarmDriver;
 use jeroboam_types::Status;
 use jeroboam_types::nodegroup::DEFAULT_WORKER;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::house::House;
+use crate::changes::on;
+use crate::house::{House, within};
 
 /// Swarms whose nodes fetch their host name as their secret.
 #[derive(Default)]
@@ -146,4 +149,57 @@ async fn a_token_runs_out() {
     assert_eq!(given(&running.engine, &token).await, None);
     house.delete_and_look(cluster).await;
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_gets_in_whenever_the_service_died_between_its_token_and_its_server() {
+    // The call is never sent, or sent and its answer not seen, or still on its way when the next life looks.
+    for effect in [
+        Effect::Timeout { ms: 60_000 },
+        Effect::LostAnswer,
+        Effect::Late { ms: 100 },
+    ] {
+        let mut house = House::build().await;
+        let driver = Fetching::default();
+        let tokens = driver.tokens.clone();
+        house.drivers = Drivers::new(vec![Arc::new(driver)]);
+        let life = |options: &mut jeroboam_engine::Options| {
+            options.bootstrap = endpoint(Duration::from_secs(600));
+        };
+        let cut = house.cloud.faults().add(Rule::new(
+            on(Service::Compute, "POST", "/v2.1/servers"),
+            effect.clone(),
+        ));
+        let first = house.engine(life).await;
+        let cluster = house.ask(1, 1, |_| {}).await;
+        within(async {
+            let is_hit = || house.cloud.faults().list().iter().any(|(_, _, hits)| *hits > 0);
+            while !is_hit() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        first.crash().await;
+        let drawn: Vec<(String, String)> = tokens.lock().unwrap().clone();
+        assert!(!drawn.is_empty());
+        house.cloud.faults().remove(cut);
+
+        let second = house.engine(life).await;
+        house.settled_as(cluster, Status::CreateComplete).await;
+        assert_eq!(house.servers(), ["master-0", "worker-0"], "{effect:?}");
+        // Whichever call made the server, its token is let in, and gets what is this node's.
+        let all: Vec<(String, String)> = tokens.lock().unwrap().clone();
+        for (server, token) in &all {
+            let secrets = given(&second.engine, token).await.unwrap();
+            assert!(
+                secrets.ends_with(server.trim_start_matches("server:")),
+                "{server}: {secrets}"
+            );
+        }
+        house.delete_and_look(cluster).await;
+        for (_, token) in &all {
+            assert_eq!(given(&second.engine, token).await, None);
+        }
+        second.stop().await;
+    }
 }
