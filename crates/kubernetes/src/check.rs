@@ -7,7 +7,8 @@ use jeroboam_blueprint::nodes;
 use jeroboam_driver::{Access, Ask, Report};
 use serde::Deserialize;
 
-use crate::{options, version};
+use crate::marks::{Mark, Marks};
+use crate::{marks, options, version};
 
 /// Longest answers, in bytes: nodes belong to the tenant, who may make them say anything. A node with its images
 /// takes about 10 KiB.
@@ -34,12 +35,23 @@ struct NodeList {
 struct KubeNode {
     metadata: Metadata,
     #[serde(default)]
+    spec: NodeSpec,
+    #[serde(default)]
     status: NodeStatus,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct NodeSpec {
+    taints: Vec<Mark>,
+}
+
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
     name: String,
+    #[serde(default)]
+    resource_version: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
 }
@@ -69,6 +81,15 @@ impl KubeNode {
     fn is_ready(&self) -> bool {
         let mut conditions = self.status.conditions.iter();
         conditions.any(|condition| condition.kind == "Ready" && condition.status == "True")
+    }
+
+    fn marks(&self) -> Marks<'_> {
+        Marks {
+            name: &self.metadata.name,
+            version: &self.metadata.resource_version,
+            labels: &self.metadata.labels,
+            taints: &self.spec.taints,
+        }
     }
 
     /// kubeadm's mark; `master` up to 1.23.
@@ -109,6 +130,12 @@ async fn look(ask: &Ask, access: &Access) -> Result<Report, String> {
         .collect();
     if !waiting.is_empty() {
         return Ok(Report::NotYet(summary(expected.len(), &waiting)));
+    }
+    for node in &nodes {
+        let name = ask.cloud_name(&node.key("server"));
+        if let Some(known) = found.iter().find(|known| known.metadata.name == name) {
+            marks::keep(&api, known.marks(), node.group).await?;
+        }
     }
     let Version { git_version } = api.load("version", LONGEST_ANSWER, |_| None).await?;
     Ok(Report::Ready {

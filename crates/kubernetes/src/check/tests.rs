@@ -15,7 +15,11 @@ fn listed(name: &str, role: &str) -> Value {
     json!({
         "metadata": {
             "name": ask(1, 1).cloud_name(&Key::new("server", name)),
-            "labels": {(role): ""},
+            "labels": {
+                (role): "",
+                "magnum.openstack.org/role": name.split('-').next(),
+                "magnum.openstack.org/nodegroup": format!("default-{}", name.split('-').next().unwrap()),
+            },
         },
         "status": {
             "conditions": [
