@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use jeroboam_blueprint::userdata::{check_length, file, pack};
+use jeroboam_blueprint::userdata::{check_length, file, gzip, pack};
 use jeroboam_driver::DriverError;
 use serde_json::{Value, json};
 
@@ -55,12 +55,20 @@ impl Machine {
     /// The user-data.
     pub(crate) fn render(&self, reader: Reader) -> Result<Vec<u8>, DriverError> {
         match reader {
-            Reader::CloudInit => pack(&format!("#cloud-config\n{:#}\n", self.cloud_config())),
+            Reader::CloudInit => pack(&format!("#cloud-config\n{:#}\n", self.document(reader)?)),
             Reader::Ignition => {
-                let text = self.ignition().to_string().into_bytes();
+                let text = self.document(reader)?.to_string().into_bytes();
                 check_length(&text)?;
                 Ok(text)
             }
+        }
+    }
+
+    /// What the reader reads.
+    pub(crate) fn document(&self, reader: Reader) -> Result<Value, DriverError> {
+        match reader {
+            Reader::CloudInit => Ok(self.cloud_config()),
+            Reader::Ignition => self.ignition(),
         }
     }
 
@@ -98,13 +106,13 @@ impl Machine {
         })
     }
 
-    fn ignition(&self) -> Value {
+    fn ignition(&self) -> Result<Value, DriverError> {
         let host_name = ("/etc/hostname".to_owned(), 0o644, format!("{}\n", self.host_name));
         let files = self.files.iter().chain(std::iter::once(&host_name));
-        let files: Vec<Value> = files
+        let files: Result<Vec<Value>, DriverError> = files
             .map(|(path, mode, content)| {
-                let source = format!("data:;base64,{}", BASE64_STANDARD.encode(content));
-                json!({"path": path, "mode": mode, "overwrite": true, "contents": {"source": source}})
+                let contents = ignition_contents(content)?;
+                Ok(json!({"path": path, "mode": mode, "overwrite": true, "contents": contents}))
             })
             .collect();
         let mut units: Vec<Value> = self
@@ -115,10 +123,21 @@ impl Machine {
         for (unit, name, content) in &self.drop_ins {
             units.push(json!({"name": unit, "dropins": [{"name": name, "contents": content}]}));
         }
-        json!({
+        Ok(json!({
             "ignition": {"version": "3.3.0"},
-            "storage": {"files": files},
+            "storage": {"files": files?},
             "systemd": {"units": units},
-        })
+        }))
     }
+}
+
+/// Files above this size are compressed: Ignition takes no user-data that is compressed as a whole.
+const PLAIN_FILE_BYTES: usize = 512;
+
+fn ignition_contents(content: &str) -> Result<Value, DriverError> {
+    let source = |bytes: &[u8]| format!("data:;base64,{}", BASE64_STANDARD.encode(bytes));
+    if content.len() <= PLAIN_FILE_BYTES {
+        return Ok(json!({"source": source(content.as_bytes())}));
+    }
+    Ok(json!({"source": source(&gzip(content.as_bytes())?), "compression": "gzip"}))
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::options::tests::ask;
 
@@ -57,4 +59,130 @@ fn others_are_told_where_the_cluster_is() {
         insta::assert_snapshot!(format!("join_master_{version}"), text(version, join(true)));
         insta::assert_snapshot!(format!("join_worker_{version}"), text(version, join(false)));
     }
+}
+
+#[test]
+fn the_audit_log_is_outside_of_the_api_servers_container() {
+    let mut ask = ask(1, 1);
+    let labels = [
+        ("audit_log_enabled", "true"),
+        ("flannel_network_subnetlen", "26"),
+        ("kubelet_tls_cipher_suites", "TLS_AES_128_GCM_SHA256"),
+    ];
+    ask.cluster
+        .labels
+        .0
+        .extend(labels.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let options = Options::parse(&ask).unwrap();
+    let cluster = ClusterFacts {
+        name: "demo",
+        endpoint: "10.0.0.2:6443".into(),
+        names: vec![],
+    };
+    let api_server = cluster_configuration(&options, &cluster)["apiServer"].clone();
+    let paths: Vec<_> = api_server["extraVolumes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|volume| &volume["hostPath"])
+        .collect();
+    assert_eq!(paths, [AUDIT_DIRECTORY, AUDIT_POLICY]);
+    let kubelet = kubelet_configuration(&options);
+    // 64 addresses without the network's own, the node's and the broadcast address.
+    assert_eq!(kubelet["maxPods"], 61);
+    assert_eq!(kubelet["tlsCipherSuites"], json!(["TLS_AES_128_GCM_SHA256"]));
+}
+
+/// Every label that changes a document.
+const FULL: &[(&str, &str)] = &[
+    ("kubeapi_options", "--profiling=false"),
+    ("kubecontroller_options", "--node-monitor-period=5s"),
+    ("kubescheduler_options", "--v=2"),
+    ("kubelet_options", "--max-pods=50"),
+    ("etcd_tag", "3.5.16-0"),
+    ("container_infra_prefix", "registry.example.com/kube"),
+    ("kube_proxy_conntrack_max_per_core", "0"),
+    ("audit_log_enabled", "true"),
+    ("admission_control_list", "LimitRanger"),
+    ("kubelet_tls_cipher_suites", "TLS_AES_128_GCM_SHA256"),
+    ("flannel_network_subnetlen", "26"),
+    ("api_server_cert_sans", "api.example.com"),
+    ("cgroup_driver", "cgroupfs"),
+];
+
+#[test]
+fn every_document_is_of_the_published_type_of_its_version() {
+    let taint = BTreeMap::from([
+        ("key".to_owned(), "gpu".to_owned()),
+        ("effect".to_owned(), "NoSchedule".to_owned()),
+    ]);
+    for version in ["v1.20.2", "v1.21.14", "v1.22.0", "v1.30.9", "v1.31.2", "v1.36.1"] {
+        for labels in [&[][..], FULL] {
+            let mut ask = ask(3, 1);
+            let given = labels.iter().chain(&[("kube_tag", version)]);
+            ask.cluster
+                .labels
+                .0
+                .extend(given.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+            ask.groups[1].node_taints = vec![taint.clone()];
+            let options = Options::parse(&ask).unwrap();
+            let cluster = ClusterFacts {
+                name: "demo",
+                endpoint: "10.0.0.2:6443".into(),
+                names: vec!["10.0.0.2".into()],
+            };
+            for group in &ask.groups {
+                let taints = crate::options::taints(group).unwrap();
+                let node = NodeFacts {
+                    name: "demo-0123-node",
+                    address: "10.0.0.5",
+                    labels: crate::options::node_labels(group).unwrap(),
+                    taints: (!taints.is_empty()).then_some(taints),
+                };
+                let mut documents = super::join(
+                    &options,
+                    &node,
+                    "/etc/jeroboam/join.kubeconfig",
+                    group.is_master(),
+                );
+                documents.extend(init(&options, &cluster, &node));
+                for document in &documents {
+                    if let Err(wrong) = schema::check(options.version.format(), document) {
+                        panic!("{version}: {wrong}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_another_version_has_is_found() {
+    let options = Options::parse(&ask(1, 1)).unwrap();
+    let node = NodeFacts {
+        name: "n",
+        address: "10.0.0.5",
+        labels: vec![],
+        taints: None,
+    };
+    let join = super::join(&options, &node, "/etc/jeroboam/join.kubeconfig", true).remove(0);
+    schema::check(Format::V1Beta4, &join).unwrap();
+    assert!(
+        schema::check(Format::V1Beta3, &join)
+            .unwrap_err()
+            .contains("not of kubeadm.k8s.io/v1beta3")
+    );
+    let refused = |document: &Value| {
+        let mut document = document.clone();
+        document["apiVersion"] = json!(Format::V1Beta3.api_version());
+        schema::check(Format::V1Beta3, &document).unwrap_err()
+    };
+    assert!(refused(&join).contains("JoinConfiguration has no field timeouts"));
+    let mut other = join.clone();
+    other.as_object_mut().unwrap().remove("timeouts");
+    assert!(
+        refused(&other).contains("kubeletExtraArgs is no {string}"),
+        "{}",
+        refused(&other)
+    );
 }

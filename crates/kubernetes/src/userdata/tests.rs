@@ -289,3 +289,176 @@ fn a_node_outside_of_its_subnet_is_no_silent_error() {
     let error = KubernetesDriver.user_data(&node).unwrap_err().to_string();
     assert_eq!(error, "the address of server:worker-0 is outside of its subnet");
 }
+
+/// Keys and certificates as long as those of RSA keys of 4096 bits, which no compression makes shorter.
+struct Long;
+
+fn noise(seed: u64, lines: usize) -> String {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let line = |random: &mut fastrand::Rng| -> String {
+        (0..64)
+            .map(|_| char::from(alphabet[random.usize(0..64)]))
+            .collect()
+    };
+    (0..lines).map(|_| line(&mut random) + "\n").collect()
+}
+
+impl Certificates for Long {
+    fn authority(&self, authority: Authority) -> Result<String, DriverError> {
+        Ok(noise(authority as u64, 29))
+    }
+
+    fn issue(&self, _: Authority, request: &CertificateRequest) -> Result<KeyPair, DriverError> {
+        Ok(KeyPair {
+            certificate: noise(request.common_name.len() as u64 + 100, 29),
+            key: SecretString::from(noise(200, 51)),
+        })
+    }
+
+    fn signer(&self, authority: Authority) -> Result<KeyPair, DriverError> {
+        Ok(KeyPair {
+            certificate: self.authority(authority)?,
+            key: SecretString::from(noise(authority as u64 + 300, 51)),
+        })
+    }
+
+    fn token_keys(&self) -> Result<TokenKeys, DriverError> {
+        Ok(TokenKeys {
+            public: noise(400, 12),
+            private: SecretString::from(noise(401, 51)),
+        })
+    }
+}
+
+/// The largest of what can be asked for: all masters, and labels as long as they may be.
+fn large(distro: &str) -> Ask {
+    let mut ask = ask(7, 1);
+    let list = |item: fn(usize) -> String, count| (0..count).map(item).collect::<Vec<_>>().join(",");
+    let mirrors = list(
+        |place| format!("registry-{place}.example.com=https://mirror-{place}.example.com:8443/v2/path"),
+        20,
+    );
+    let volumes = list(
+        |place| format!("/var/lib/a-long-directory-of-data-{place}:100:fast"),
+        8,
+    );
+    let names = list(
+        |place| format!("api-{place}.a-long-domain-of-a-tenant.example.com"),
+        20,
+    );
+    ask.cluster.labels.0.extend(
+        [
+            ("registry_mirrors", mirrors.as_str()),
+            ("extra_volumes", &volumes),
+            ("api_server_cert_sans", &names),
+            ("audit_log_enabled", "true"),
+            ("etcd_volume_size", "8"),
+            (
+                "kubeapi_options",
+                "--profiling=false --event-ttl=2h --request-timeout=2m",
+            ),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned())),
+    );
+    ask.cluster.docker_volume_size = Some(10);
+    ask.template.cluster_distro = Some(distro.into());
+    ask.template.http_proxy = Some("http://proxy.example.com:3128".into());
+    ask.template.insecure_registry = Some(list(|place| format!("insecure-{place}.example.com:5000"), 10));
+    for group in &mut ask.groups {
+        let labels = (0..30).map(|place| (format!("example.com/label-{place}"), "x".repeat(50)));
+        group.node_labels = labels.collect();
+    }
+    ask
+}
+
+#[test]
+fn the_largest_user_data_fits_nova_and_is_of_its_readers_type() {
+    for distro in ["ubuntu", "flatcar"] {
+        let ask = large(distro);
+        let made = made(&ask);
+        let server = Key::new("server", "master-0");
+        let bootstrap = Bootstrap {
+            url: "https://192.0.2.10:9513".into(),
+            authority: noise(500, 29),
+            token: SecretString::from("token"),
+        };
+        for bootstrap in [None, Some(&bootstrap)] {
+            let node = NodeAsk {
+                ask: &ask,
+                server: &server,
+                host_name: "demo-0123-master-0",
+                made: &made,
+                certificates: &Long,
+                bootstrap,
+            };
+            // It fails when Nova would refuse it.
+            KubernetesDriver.user_data(&node).unwrap();
+            let options = Options::parse(&ask).unwrap();
+            let all = nodes::nodes(&ask.groups);
+            let machine = Own::new(&node, &options, &all).unwrap().machine().unwrap();
+            for (reader, kind) in [(Reader::CloudInit, "CloudConfig"), (Reader::Ignition, "Ignition")] {
+                let document = machine.document(reader).unwrap();
+                kubeadm::schema::check_as(options.version.format(), kind, &document).unwrap();
+            }
+            let policy = machine
+                .files
+                .iter()
+                .find(|(path, ..)| path == AUDIT_POLICY)
+                .unwrap();
+            kubeadm::schema::check(
+                options.version.format(),
+                &serde_json::from_str(&policy.2).unwrap(),
+            )
+            .unwrap();
+        }
+    }
+}
+
+#[test]
+fn ignition_gets_the_same_files_as_cloud_init() {
+    let mut ask = ask(1, 1);
+    let bootstrap = Bootstrap {
+        url: "https://192.0.2.10:9513".into(),
+        authority: "certificate of the endpoint".into(),
+        token: SecretString::from("token of this node"),
+    };
+    for bootstrap in [None, Some(&bootstrap)] {
+        let text = |ask: &Ask| {
+            with_node(ask, "master-0", bootstrap, |node| {
+                String::from_utf8(KubernetesDriver.user_data(node).unwrap()).unwrap()
+            })
+        };
+        ask.template.cluster_distro = Some("ubuntu".into());
+        let mut expected = files(&text(&ask));
+        expected.retain(|path, _| !path.starts_with("/etc/systemd/system/"));
+        ask.template.cluster_distro = Some("flatcar".into());
+        let config: Value = serde_json::from_str(&text(&ask)).unwrap();
+        let mut found = BTreeMap::new();
+        for file in config["storage"]["files"].as_array().unwrap() {
+            let source = file["contents"]["source"].as_str().unwrap();
+            let mut bytes = BASE64_STANDARD
+                .decode(source.strip_prefix("data:;base64,").unwrap())
+                .unwrap();
+            if file["contents"]["compression"] == "gzip" {
+                let mut plain = Vec::new();
+                std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&*bytes), &mut plain).unwrap();
+                bytes = plain;
+            }
+            found.insert(
+                file["path"].as_str().unwrap().to_owned(),
+                String::from_utf8(bytes).unwrap(),
+            );
+        }
+        assert!(found.remove("/etc/hostname").is_some());
+        assert_eq!(found, expected);
+        assert_eq!(
+            found.contains_key("/etc/jeroboam/bootstrap.token"),
+            bootstrap.is_some()
+        );
+        assert_eq!(
+            found.contains_key("/etc/jeroboam/pki/ca.key"),
+            bootstrap.is_none()
+        );
+    }
+}
