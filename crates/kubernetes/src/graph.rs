@@ -5,11 +5,16 @@ use std::collections::BTreeSet;
 use jeroboam_blueprint::{Footing, GroupOptions, nodes};
 use jeroboam_driver::{Ask, Graph, Invalid, Key, Resource, Spec};
 
-use crate::options::Options;
+use crate::options::{Options, values};
 use crate::security;
 
 /// Kind of the volume that etcd's data is on.
 pub(crate) const ETCD_VOLUME: &str = "etcd-volume";
+
+/// Kind of a volume that a tenant asks for, by its place in the list.
+pub(crate) fn extra_volume(place: usize) -> String {
+    format!("extra-volume-{place}")
+}
 
 /// Every resource of the wish.
 pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
@@ -59,10 +64,15 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
             // They stand in the certificate of the API, which the first master's configuration is for.
             needs.extend(master_floating_ips.iter().cloned());
             if options.etcd_volume_size > 0 {
-                let kind = (options.etcd_volume_type.clone(), group.availability_zone.clone());
+                let kind = (options.etcd_volume_type.clone(), group.zone_of(node));
                 let size = options.etcd_volume_size;
                 volumes.push(footing.insert_volume(&mut graph, node, ETCD_VOLUME, size, kind));
             }
+        }
+        for (place, extra) in values::extra_volumes(ask, node.group)?.into_iter().enumerate() {
+            let kind = (extra.volume_type, group.zone_of(node));
+            let name = extra_volume(place);
+            volumes.push(footing.insert_volume(&mut graph, node, &name, extra.size, kind));
         }
         coe_needs.insert(Footing::insert_member(&mut graph, node));
         footing.insert_server(&mut graph, node, &group, needs, volumes);
@@ -115,6 +125,95 @@ mod tests {
         ask.resolved.fixed_subnet_id = Some("subnet-id".into());
         ask.resolved.fixed_subnet_cidr = Some("192.0.2.0/24".into());
         insta::assert_snapshot!("load_balancer", text(&ask));
+    }
+
+    /// What a resource is found by: its kind of object in the cloud and its name there.
+    fn found_by(ask: &Ask, resource: &Resource) -> (std::mem::Discriminant<Spec>, String) {
+        (
+            std::mem::discriminant(&resource.spec),
+            ask.cloud_name(&resource.key),
+        )
+    }
+
+    #[test]
+    fn a_node_has_its_volumes_in_its_zone_and_none_is_taken_for_another() {
+        let mut ask = ask(3, 2);
+        ask.cluster.docker_volume_size = Some(10);
+        ask.cluster.labels.0.extend(
+            Labels::from_iter([
+                ("etcd_volume_size", "8"),
+                ("extra_volumes", "/var/lib/data:100:fast, /srv:5"),
+                ("availability_zone", "a,b"),
+            ])
+            .0,
+        );
+        let graph = graph(&ask, &Options::parse(&ask).unwrap()).unwrap();
+        let of = |kind: &str| match &graph.find(&Key::new(kind, "master-1")).unwrap().spec {
+            Spec::Volume {
+                size,
+                volume_type,
+                availability_zone,
+            } => (
+                *size,
+                volume_type.clone().unwrap_or_default(),
+                availability_zone.clone().unwrap(),
+            ),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of("extra-volume-0"), (100, "fast".into(), "b".into()));
+        assert_eq!(of("extra-volume-1"), (5, String::new(), "b".into()));
+        assert_eq!(
+            (of("volume").2, of(ETCD_VOLUME).2),
+            ("b".to_owned(), "b".to_owned())
+        );
+        let Spec::Server(server) = &graph.find(&Key::new("server", "master-1")).unwrap().spec else {
+            panic!("no server");
+        };
+        assert_eq!(
+            (server.volumes.len(), server.availability_zone.as_deref()),
+            (4, Some("b"))
+        );
+        let mut seen = std::collections::HashSet::new();
+        for resource in graph.iter() {
+            assert!(
+                seen.insert(found_by(&ask, resource)),
+                "{} is found as another",
+                resource.key
+            );
+        }
+    }
+
+    #[test]
+    fn a_node_group_has_as_many_server_groups_as_their_members_limit_asks_for() {
+        let mut ask = ask(1, 7);
+        ask.resolved.server_group_members = Some(3);
+        // Numbers of nodes that went are not used again at once.
+        ask.groups[1].nodes = vec![1, 2, 3, 4, 5, 9, 10];
+        let graph = graph(&ask, &Options::parse(&ask).unwrap()).unwrap();
+        let of = |name: &str| match &graph.find(&Key::new("server", name)).unwrap().spec {
+            Spec::Server(server) => match server.server_group.clone().unwrap() {
+                jeroboam_driver::Ref::Made(key) => key.name().to_owned(),
+                jeroboam_driver::Ref::Given(id) => id,
+            },
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(of("master-0"), "masters");
+        let expected = [
+            "workers",
+            "workers",
+            "workers.1",
+            "workers.1",
+            "workers.1",
+            "workers.3",
+            "workers.3",
+        ];
+        for (number, group) in ask.groups[1].nodes.iter().zip(expected) {
+            assert_eq!(of(&format!("worker-{number}")), group);
+        }
+        let groups = graph
+            .iter()
+            .filter(|resource| resource.key.kind() == "server-group");
+        assert_eq!(groups.count(), 4);
     }
 
     #[test]

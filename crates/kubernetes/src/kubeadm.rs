@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::options::arguments::{AUDIT_DIRECTORY, AUDIT_POLICY};
 use crate::options::{Options, Taint};
 use crate::version::Format;
 
@@ -138,6 +139,9 @@ fn cluster_configuration(options: &Options, cluster: &ClusterFacts<'_>) -> Value
     configuration["networking"] = json!({"serviceSubnet": options.service_range.to_string()});
     let mut api_server = component(options, &options.arguments.api_server);
     api_server["certSANs"] = json!(cluster.names);
+    if options.audit {
+        api_server["extraVolumes"] = audit_volumes();
+    }
     configuration["apiServer"] = api_server;
     configuration["controllerManager"] = component(options, &options.arguments.controller_manager);
     configuration["scheduler"] = component(options, &options.arguments.scheduler);
@@ -152,14 +156,38 @@ fn cluster_configuration(options: &Options, cluster: &ClusterFacts<'_>) -> Value
     configuration
 }
 
+/// What the API server's container sees of its node for the audit log.
+fn audit_volumes() -> Value {
+    json!([
+        {
+            "name": "audit-log", "hostPath": AUDIT_DIRECTORY, "mountPath": AUDIT_DIRECTORY, "readOnly": false,
+            "pathType": "DirectoryOrCreate",
+        },
+        {
+            "name": "audit-policy", "hostPath": AUDIT_POLICY, "mountPath": AUDIT_POLICY, "readOnly": true,
+            "pathType": "File",
+        },
+    ])
+}
+
+/// Pods of a node when nobody says how many: the kubelet's own default.
+const USUAL_PODS: u64 = 110;
+
 fn kubelet_configuration(options: &Options) -> Value {
-    json!({
+    let mut configuration = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "cgroupDriver": options.cgroup_driver.as_str(),
         "clusterDNS": [options.dns_address()],
         "rotateCertificates": true,
-    })
+    });
+    if options.pods_per_node() < USUAL_PODS {
+        configuration["maxPods"] = json!(options.pods_per_node());
+    }
+    if !options.kubelet_cipher_suites.is_empty() {
+        configuration["tlsCipherSuites"] = json!(options.kubelet_cipher_suites);
+    }
+    configuration
 }
 
 fn kube_proxy_configuration(options: &Options) -> Value {
@@ -175,5 +203,7 @@ fn kube_proxy_configuration(options: &Options) -> Value {
     configuration
 }
 
+#[cfg(test)]
+pub(crate) mod schema;
 #[cfg(test)]
 mod tests;

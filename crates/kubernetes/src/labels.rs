@@ -6,7 +6,8 @@ use jeroboam_driver::LabelKind::{Bool, Choice, Cidr, Integer, Pattern, Text};
 use jeroboam_driver::LabelReach::{Cluster, NodeGroup};
 use jeroboam_driver::{LabelDefault, LabelKind, LabelReach, LabelSpec};
 
-use crate::options::values;
+use crate::options::{arguments, values};
+use crate::registries;
 use crate::version::Version;
 
 const GIB: LabelKind = Integer {
@@ -17,7 +18,23 @@ const GIB: LabelKind = Integer {
 
 const ARGUMENTS: LabelKind = Pattern {
     form: "arguments such as --name=value with blanks between them",
-    fits: |text| values::arguments(text).is_ok(),
+    fits: |text| arguments::free(text).is_ok(),
+};
+
+const WORDS: LabelKind = Pattern {
+    form: "names of letters, digits and underscores with commas between them",
+    fits: |text| arguments::words(text).is_ok(),
+};
+
+const PLAIN: LabelKind = Pattern {
+    form: "a word without quotes and blanks",
+    fits: |text| arguments::plain(text).is_ok(),
+};
+
+const COUNT: LabelKind = Integer {
+    min: 0,
+    max: u32::MAX as i64,
+    unit: "",
 };
 
 const fn label(
@@ -207,6 +224,110 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         "arguments of the kubelet",
     ),
     label(
+        "admission_control_list",
+        WORDS,
+        Nothing,
+        Cluster,
+        "admission plugins of the API server besides its own; NodeRestriction always is one",
+    ),
+    label(
+        "api_server_tls_cipher_suites",
+        WORDS,
+        Nothing,
+        Cluster,
+        "cipher suites of the API server, by Go's names",
+    ),
+    label(
+        "kubelet_tls_cipher_suites",
+        WORDS,
+        Nothing,
+        Cluster,
+        "cipher suites of the kubelets, by Go's names",
+    ),
+    label(
+        "oidc_issuer_url",
+        Pattern {
+            form: "a URL such as https://issuer.example.com",
+            fits: |text| arguments::issuer(text).is_ok(),
+        },
+        Nothing,
+        Cluster,
+        "issuer of OpenID Connect whose tokens the API server takes; needs oidc_client_id",
+    ),
+    label(
+        "oidc_client_id",
+        PLAIN,
+        Nothing,
+        Cluster,
+        "audience of these tokens",
+    ),
+    label(
+        "oidc_username_claim",
+        PLAIN,
+        Nothing,
+        Cluster,
+        "claim with the user's name",
+    ),
+    label(
+        "oidc_username_prefix",
+        PLAIN,
+        Nothing,
+        Cluster,
+        "what is put before it; - for nothing",
+    ),
+    label(
+        "oidc_groups_claim",
+        PLAIN,
+        Nothing,
+        Cluster,
+        "claim with the user's groups",
+    ),
+    label(
+        "oidc_groups_prefix",
+        PLAIN,
+        Nothing,
+        Cluster,
+        "what is put before them",
+    ),
+    label(
+        "audit_log_enabled",
+        Bool,
+        Value("false"),
+        Cluster,
+        "lets the API server keep an audit log on the masters",
+    ),
+    label(
+        "audit_log_maxage",
+        COUNT,
+        Value("30"),
+        Cluster,
+        "days that files of it are kept",
+    ),
+    label(
+        "audit_log_maxbackup",
+        COUNT,
+        Value("10"),
+        Cluster,
+        "number of them that are kept",
+    ),
+    label(
+        "audit_log_maxsize",
+        COUNT,
+        Value("100"),
+        Cluster,
+        "MiB at which a new one is begun",
+    ),
+    label(
+        "registry_mirrors",
+        Pattern {
+            form: "mirrors such as docker.io=https://mirror.example.com with commas between them",
+            fits: |text| registries::mirrors(text).is_ok(),
+        },
+        Nothing,
+        Cluster,
+        "what containerd asks before a registry; * stands for every other registry",
+    ),
+    label(
         "boot_volume_size",
         GIB,
         Operator {
@@ -241,7 +362,24 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         Text,
         Nothing,
         NodeGroup,
-        "availability zone of servers and volumes",
+        "availability zone of servers and volumes, or several that nodes are spread over",
+    ),
+    label(
+        "control_plane_availability_zones",
+        LabelKind::List(&Text),
+        Field("availability_zone"),
+        Cluster,
+        "the same of the masters",
+    ),
+    label(
+        "extra_volumes",
+        Pattern {
+            form: "volumes such as /var/lib/data:100:fast, directory, GiB and type, with commas between them",
+            fits: |text| values::volumes(text).is_ok(),
+        },
+        Nothing,
+        NodeGroup,
+        "more volumes of each node, and where they are mounted",
     ),
 ];
 

@@ -12,7 +12,9 @@ mod kubeadm;
 mod labels;
 mod leave;
 mod machine;
+mod marks;
 mod options;
+mod registries;
 mod security;
 mod upgrade;
 mod userdata;
@@ -117,6 +119,7 @@ impl Driver for KubernetesDriver {
     }
 
     fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
+        jeroboam_blueprint::NetworkOptions::check_surge(ask)?;
         upgrade::check(ask)?;
         upgrade::check_control_plane_stays(ask)
     }

@@ -3,6 +3,7 @@
 //! Everything that can be wrong about a wish is found here; the rest of the driver cannot meet a bad value.
 //! Labels that the driver does not know are ignored.
 
+pub(crate) mod arguments;
 pub(crate) mod values;
 
 use jeroboam_blueprint::read::{self, label};
@@ -10,8 +11,10 @@ use jeroboam_blueprint::{GroupOptions, NetworkOptions};
 use jeroboam_driver::{Ask, Cidr, Invalid, PodNetwork};
 use jeroboam_types::NodeGroup;
 
+use crate::registries::{self, Mirror};
 use crate::version::Version;
 
+pub(crate) use arguments::Arguments;
 pub(crate) use values::{CgroupDriver, Taint, node_labels};
 
 /// Magnum's defaults.
@@ -63,15 +66,12 @@ pub(crate) struct Options {
     pub(crate) plain_user_data: bool,
     /// Arguments of the API server, the controller manager, the scheduler and the kubelet.
     pub(crate) arguments: Arguments,
-}
-
-/// Arguments from labels: names without dashes, and values.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Arguments {
-    pub(crate) api_server: Vec<(String, String)>,
-    pub(crate) controller_manager: Vec<(String, String)>,
-    pub(crate) scheduler: Vec<(String, String)>,
-    pub(crate) kubelet: Vec<(String, String)>,
+    /// What containerd asks before a registry.
+    pub(crate) mirrors: Vec<Mirror>,
+    /// True when the API server keeps an audit log.
+    pub(crate) audit: bool,
+    /// Cipher suites of the kubelets' own TLS; none for Kubernetes' choice.
+    pub(crate) kubelet_cipher_suites: Vec<String>,
 }
 
 impl Options {
@@ -88,7 +88,6 @@ impl Options {
         pods.check_room(nodes_cidr)
             .map_err(|reason| Invalid::new("labels.flannel_network_cidr", reason))?;
         check_apart(nodes_cidr, pods.pool, service_range)?;
-        let arguments = |key| label(ask, None, key, values::arguments).map(Option::unwrap_or_default);
         let options = Self {
             version: version(ask)?,
             network,
@@ -107,17 +106,18 @@ impl Options {
             cgroup_driver: label(ask, None, "cgroup_driver", values::cgroup_driver)?
                 .unwrap_or(CgroupDriver::Systemd),
             conntrack_per_core: label(ask, None, "kube_proxy_conntrack_max_per_core", values::whole)?,
-            insecure_registries: read::registries(template.insecure_registry.as_deref())?,
+            insecure_registries: registries::insecure(template.insecure_registry.as_deref())?,
+            mirrors: label(ask, None, "registry_mirrors", registries::mirrors)?.unwrap_or_default(),
+            audit: arguments::audits(ask)?,
+            kubelet_cipher_suites: label(ask, None, "kubelet_tls_cipher_suites", arguments::words)?
+                .unwrap_or_default(),
             plain_user_data: label(ask, None, "plain_user_data", read::boolean)?.unwrap_or(false),
-            arguments: Arguments {
-                api_server: arguments("kubeapi_options")?,
-                controller_manager: arguments("kubecontroller_options")?,
-                scheduler: arguments("kubescheduler_options")?,
-                kubelet: arguments("kubelet_options")?,
-            },
+            arguments: Arguments::parse(ask)?,
         };
+        options.check_pods()?;
         for group in &ask.groups {
             GroupOptions::parse(ask, group)?;
+            values::extra_volumes(ask, group)?;
             taints(group)?;
             node_labels(group)?;
         }
@@ -130,6 +130,25 @@ impl Options {
             version: version_of(ask, group)?,
             ..self.clone()
         })
+    }
+
+    /// Pods that a node has addresses for: without the network's own, the node's and the broadcast address.
+    pub(crate) fn pods_per_node(&self) -> u64 {
+        (1_u64 << (32 - self.pods.node_prefix_len)) - 3
+    }
+
+    fn check_pods(&self) -> Result<(), Invalid> {
+        let room = self.pods_per_node();
+        match self.arguments.max_pods().filter(|asked| *asked > room) {
+            Some(asked) => {
+                let prefix_len = self.pods.node_prefix_len;
+                let reason = format!(
+                    "--max-pods={asked}, and a node's range of a /{prefix_len} has addresses for {room}"
+                );
+                Err(Invalid::new("labels.kubelet_options", reason))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Address of cluster DNS.

@@ -33,6 +33,8 @@ impl Machine {
             ("INIT_ARGUMENTS", ""),
             ("CONTAINERD_VOLUME", ""),
             ("ETCD_VOLUME", ""),
+            ("EXTRA_VOLUMES", ""),
+            ("IMAGES", ""),
         ]
         .iter()
         .chain(settings)
@@ -198,6 +200,52 @@ fn a_later_master_waits_for_the_one_before() {
     assert_eq!(machine.calls("curl").len(), 2);
     assert!(machine.calls("curl")[0].ends_with("https://10.0.0.4:6443/readyz"));
     assert!(machine.calls("kubeadm")[1].starts_with("kubeadm join "));
+}
+
+#[test]
+fn sandboxes_are_made_of_an_image_that_can_be_had() {
+    let config = "[plugins.'io.containerd.cri.v1.images'.pinned_images]\n      sandbox = 'registry.k8s.io/pause:3.10'\n";
+    let old = "[plugins]\n    sandbox_image = \"registry.k8s.io/pause:3.6\"\n    other = \"a\"\n";
+    for (config, wanted) in [
+        (
+            config,
+            "      sandbox = \"registry.example.com/kube/pause:3.10\"\n",
+        ),
+        (
+            old,
+            "    sandbox_image = \"registry.example.com/kube/pause:3.6\"\n",
+        ),
+    ] {
+        for (is_there, images) in [
+            (false, "registry.example.com/kube"),
+            (true, "registry.example.com/kube"),
+            (false, ""),
+        ] {
+            let machine = Machine::new(&[("IMAGES", images)]);
+            machine.write("root/etc/containerd/config.toml", config);
+            machine.program("crictl", if is_there { ":" } else { "exit 1" });
+            for _ in 0..2 {
+                assert!(machine.run("pause.sh").status.success());
+            }
+            let changed = machine.read("root/etc/containerd/config.toml");
+            let is_changed = !is_there && !images.is_empty();
+            assert_eq!(changed.contains(wanted), is_changed, "{changed}");
+            assert_eq!(changed == config, !is_changed);
+            // Once: what is written already is no reason to stop containerd again.
+            assert_eq!(machine.calls("systemctl").len(), usize::from(is_changed));
+        }
+    }
+}
+
+#[test]
+fn every_volume_is_mounted_at_its_directory() {
+    let machine = Machine::new(&[("EXTRA_VOLUMES", "/dev/full:/srv/one /dev/full:/srv/two")]);
+    machine.program("mountpoint", ":");
+    assert!(machine.run("prepare.sh").status.success());
+    assert_eq!(
+        machine.calls("mountpoint"),
+        ["mountpoint -q /srv/one", "mountpoint -q /srv/two"]
+    );
 }
 
 #[test]

@@ -9,15 +9,17 @@ use base64::prelude::BASE64_STANDARD;
 use jeroboam_blueprint::GroupOptions;
 use jeroboam_blueprint::graph::{load_balancer_floating_ip_key, load_balancer_key};
 use jeroboam_blueprint::nodes::{self, Node};
-use jeroboam_blueprint::userdata::{fact, volume_device};
+use jeroboam_blueprint::userdata::{fact, secret_lines, volume_device};
 use jeroboam_driver::{Authority, Bootstrap, CertificateRequest, DriverError, NodeAsk};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::graph::ETCD_VOLUME;
+use crate::graph::{ETCD_VOLUME, extra_volume};
 use crate::kubeadm::{self, ClusterFacts, NodeFacts};
 use crate::machine::{Machine, Reader};
+use crate::options::arguments::AUDIT_POLICY;
 use crate::options::{self, Options};
+use crate::registries;
 
 /// Where the node's own settings and keys are.
 const DIRECTORY: &str = "/etc/jeroboam";
@@ -54,16 +56,16 @@ pub(crate) fn user_data(asked: &NodeAsk<'_>, options: &Options) -> Result<Vec<u8
     own.machine()?.render(Reader::of(distro))
 }
 
-/// What a node fetches: a line for each file, `<path> <contents in base64>`, and `end` as the last one, by which
-/// the node knows that it has all.
+/// What a node fetches.
 pub(crate) fn secrets(asked: &NodeAsk<'_>, options: &Options) -> Result<SecretString, DriverError> {
     let all = nodes::nodes(&asked.ask.groups);
     let own = Own::new(asked, options, &all)?;
-    let mut text = String::new();
-    for (path, content) in own.secrets()? {
-        text += &format!("{path} {}\n", BASE64_STANDARD.encode(content));
-    }
-    Ok(SecretString::from(text + "end\n"))
+    let files = own.secrets()?;
+    Ok(secret_lines(
+        files
+            .iter()
+            .map(|(path, content)| (path.as_str(), content.as_str())),
+    ))
 }
 
 /// The node whose user-data is written.
@@ -120,10 +122,18 @@ impl<'a> Own<'a> {
             include_str!("node/prepare.sh"),
         );
         machine.file(format!("{PROGRAMS}/join.sh"), 0o644, include_str!("node/join.sh"));
+        machine.file(
+            format!("{PROGRAMS}/pause.sh"),
+            0o644,
+            include_str!("node/pause.sh"),
+        );
         machine.secret(format!("{DIRECTORY}/node.env"), self.settings()?);
         self.add_join(&mut machine)?;
         if self.node.manager {
             self.add_authorities(&mut machine)?;
+            if self.options.audit {
+                machine.secret(AUDIT_POLICY, kubeadm::documents(&[audit_policy()]));
+            }
         }
         match self.asked.bootstrap {
             Some(bootstrap) => add_bootstrap(&mut machine, bootstrap),
@@ -133,7 +143,10 @@ impl<'a> Own<'a> {
                 }
             }
         }
-        self.add_registries(&mut machine);
+        let (insecure, mirrors) = (&self.options.insecure_registries, &self.options.mirrors);
+        for (path, content) in registries::files(insecure, mirrors) {
+            machine.file(path, 0o644, content);
+        }
         for unit in ["containerd.service", "kubelet.service"] {
             let drop_in = self.options.network.proxies.drop_in(self.reached_directly());
             machine
@@ -240,9 +253,21 @@ impl<'a> Own<'a> {
                 "ETCD_VOLUME",
                 volume(ETCD_VOLUME, self.node.manager && options.etcd_volume_size > 0)?,
             ),
+            ("EXTRA_VOLUMES", self.extra_volumes()?),
+            ("IMAGES", options.image_repository.clone().unwrap_or_default()),
         ];
         let lines = settings.map(|(name, value)| format!("{name}='{}'\n", value.replace('\'', "")));
         Ok(lines.concat())
+    }
+
+    /// `device:directory` of each volume that the tenant asked for, with blanks between them.
+    fn extra_volumes(&self) -> Result<String, DriverError> {
+        let asked = options::values::extra_volumes(self.asked.ask, self.node.group)?;
+        let words = asked.iter().enumerate().map(|(place, volume)| {
+            let device = volume_device(self.asked, &self.node.key(&extra_volume(place)))?;
+            Ok(format!("{device}:{}", volume.path))
+        });
+        Ok(words.collect::<Result<Vec<String>, DriverError>>()?.join(" "))
     }
 
     /// kubeadm's configuration, and what to know the API by.
@@ -355,20 +380,24 @@ impl<'a> Own<'a> {
         files.push((format!("{AUTHORITIES}/sa.key"), pem(keys.private.expose_secret())));
         Ok(files)
     }
+}
 
-    /// Registries without TLS, as containerd's `config_path` has them.
-    fn add_registries(&self, machine: &mut Machine) {
-        for registry in &self.options.insecure_registries {
-            let text = format!(
-                "[host.\"http://{registry}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  skip_verify = true\n"
-            );
-            machine.file(
-                format!("/etc/containerd/certs.d/{registry}/hosts.toml"),
-                0o644,
-                text,
-            );
-        }
-    }
+/// Who did what, without what Secrets hold; requests that only read are left out, as are events.
+fn audit_policy() -> serde_json::Value {
+    json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [
+            {"level": "None", "verbs": ["get", "list", "watch"]},
+            {"level": "None", "resources": [
+                {"group": "", "resources": ["events"]},
+                {"group": "events.k8s.io", "resources": ["events"]},
+                {"group": "coordination.k8s.io", "resources": ["leases"]},
+            ]},
+            {"level": "Metadata"},
+        ],
+    })
 }
 
 /// What a node fetches its secrets by.

@@ -88,6 +88,8 @@ command -v kubeadm >/dev/null || {
 present=$(kubeadm version -o short)
 [ "$present" = "$VERSION" ] || say "the image has kubeadm $present, and $VERSION is asked for"
 
+cause=$(/bin/sh "$root/opt/jeroboam/pause.sh" "$root") || :
+[ -z "$cause" ] || say "$cause"
 mkdir -p "$root/var/lib/jeroboam"
 # etcd takes one new member at a time.
 [ -z "$PREVIOUS_MASTER" ] || {

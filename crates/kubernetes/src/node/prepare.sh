@@ -50,6 +50,9 @@ if [ -n "$CONTAINERD_VOLUME" ] && ! mountpoint -q /var/lib/containerd; then
     mount_volume "$CONTAINERD_VOLUME" /var/lib/containerd
 fi
 [ -z "$ETCD_VOLUME" ] || mount_volume "$ETCD_VOLUME" /var/lib/etcd
+for volume in $EXTRA_VOLUMES; do
+    mount_volume "${volume%%:*}" "${volume#*:}"
+done
 systemctl start --no-block containerd.service
 
 for module in overlay br_netfilter; do

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jeroboam_blueprint::read::{is_plain, items};
-use jeroboam_driver::Invalid;
+use jeroboam_blueprint::read::{is_plain, items, label};
+use jeroboam_driver::{Ask, Invalid};
 use jeroboam_types::NodeGroup;
 use jeroboam_types::nodegroup::is_reserved_label;
 use serde::Serialize;
@@ -112,6 +112,116 @@ fn is_label_value(text: &str) -> bool {
     text.is_empty() || (text.len() <= 63 && ends && text.chars().all(inner))
 }
 
+/// A volume of each node that a tenant asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExtraVolume {
+    /// Directory that it is mounted at.
+    pub(crate) path: String,
+    /// Size in GiB.
+    pub(crate) size: u32,
+    /// Type; `None` for Cinder's default.
+    pub(crate) volume_type: Option<String>,
+}
+
+/// Servers have no more of them than this: a hypervisor's slots are few.
+const MOST_EXTRA_VOLUMES: usize = 8;
+
+/// Directories that a volume would hide, or that other volumes are for.
+const TAKEN_DIRECTORIES: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/etc",
+    "/etc/kubernetes",
+    "/home",
+    "/lib",
+    "/lib64",
+    "/opt",
+    "/root",
+    "/sbin",
+    "/tmp",
+    "/usr",
+    "/var",
+    "/var/lib",
+    "/var/lib/cloud",
+    "/var/lib/containerd",
+    "/var/lib/etcd",
+    "/var/lib/jeroboam",
+    "/var/log",
+    "/var/run",
+];
+
+/// Directories nothing in which is on a disk, or which are the service's own.
+const TAKEN_TREES: &[&str] = &[
+    "/dev/",
+    "/proc/",
+    "/run/",
+    "/sys/",
+    "/etc/jeroboam/",
+    "/opt/jeroboam/",
+];
+
+/// Volumes of a group's nodes besides those of the container engine and of etcd.
+pub(crate) fn extra_volumes(ask: &Ask, group: &NodeGroup) -> Result<Vec<ExtraVolume>, Invalid> {
+    Ok(label(ask, Some(group), "extra_volumes", volumes)?.unwrap_or_default())
+}
+
+/// Reads `path:GiB` and `path:GiB:type` with commas between them.
+pub(crate) fn volumes(text: &str) -> Result<Vec<ExtraVolume>, String> {
+    let all = items(text).map(volume).collect::<Result<Vec<_>, _>>()?;
+    if all.len() > MOST_EXTRA_VOLUMES {
+        return Err(format!(
+            "{} volumes are too many: at most {MOST_EXTRA_VOLUMES}",
+            all.len()
+        ));
+    }
+    let twice = all
+        .iter()
+        .enumerate()
+        .find(|(place, volume)| all[..*place].iter().any(|earlier| earlier.path == volume.path));
+    match twice {
+        Some((_, volume)) => Err(format!("{} is the place of two volumes", volume.path)),
+        None => Ok(all),
+    }
+}
+
+fn volume(item: &str) -> Result<ExtraVolume, String> {
+    let wrong = || format!("{item:?} is not a volume such as /var/lib/data:100 or /var/lib/data:100:fast");
+    let mut parts = item.splitn(3, ':').map(str::trim);
+    let (Some(path), Some(size)) = (parts.next(), parts.next()) else {
+        return Err(wrong());
+    };
+    let size = size
+        .parse()
+        .ok()
+        .filter(|size| (1..=i32::MAX.unsigned_abs()).contains(size));
+    let is_path = path.len() <= 200
+        && path.strip_prefix('/').is_some_and(|inner| {
+            inner.split('/').all(|part| {
+                !part.is_empty()
+                    && !part.starts_with('.')
+                    && part
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+            })
+        });
+    let is_taken = TAKEN_DIRECTORIES.contains(&path)
+        || TAKEN_TREES
+            .iter()
+            .any(|tree| format!("{path}/").starts_with(tree));
+    if is_taken {
+        return Err(format!("{path} cannot be the place of a volume"));
+    }
+    let volume_type = parts.next().filter(|name| !name.is_empty()).map(str::to_owned);
+    match size {
+        Some(size) if is_path && volume_type.as_deref().is_none_or(is_plain) => Ok(ExtraVolume {
+            path: path.to_owned(),
+            size,
+            volume_type,
+        }),
+        _ => Err(wrong()),
+    }
+}
+
 /// Port of the Kubernetes API.
 pub(crate) fn api_port(port: Option<i32>) -> Result<u16, Invalid> {
     let Some(port) = port else { return Ok(API_PORT) };
@@ -166,7 +276,8 @@ pub(crate) fn names(text: &str) -> Result<Vec<String>, String> {
 /// Reads where images come from; Magnum's prefixes end with a slash, kubeadm's do not.
 pub(crate) fn repository(text: &str) -> Result<Option<String>, String> {
     let text = text.trim().trim_end_matches('/');
-    if text.len() > 255 || !is_plain(text) || text.contains(' ') {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '/');
+    if text.len() > 255 || !text.chars().all(is_name) {
         return Err(format!("{text:?} is not a registry with a path"));
     }
     Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))

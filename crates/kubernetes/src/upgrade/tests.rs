@@ -149,3 +149,30 @@ fn a_node_of_an_older_revision_is_configured_for_the_version_that_it_gets() {
     };
     assert_eq!((of(0).as_str(), of(1).as_str()), ("v1.31.0", "v1.29.5"));
 }
+
+#[test]
+fn an_upgrade_needs_room_for_the_nodes_that_come_before_others_go() {
+    let full = |hosts: usize, batch: u32| {
+        let mut ask = upgraded("v1.30.1", "v1.30.1", None, Some("v1.30.2"));
+        // Three masters and the workers, gateway, DHCP and load balancer in 14 addresses.
+        ask.cluster
+            .labels
+            .0
+            .insert("fixed_subnet_cidr".into(), "10.0.0.0/28".into());
+        let group = &mut ask.groups[1];
+        group.nodes = (0..u32::try_from(hosts).unwrap()).collect();
+        group.node_count = i32::try_from(hosts).unwrap();
+        let roll = group.roll.as_mut().unwrap();
+        roll.behind = group
+            .nodes
+            .iter()
+            .map(|node| (*node, revision("v1.30.1")))
+            .collect();
+        roll.batch = batch;
+        jeroboam_blueprint::NetworkOptions::check_surge(&ask).map_err(|invalid| invalid.field)
+    };
+    assert_eq!(full(6, 1), Ok(()));
+    assert_eq!(full(5, 2), Ok(()));
+    assert_eq!(full(5, 9), Err("max_batch_size".to_owned()));
+    assert_eq!(full(7, 1), Err("labels.fixed_subnet_cidr".to_owned()));
+}
