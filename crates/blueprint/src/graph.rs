@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use jeroboam_driver::graph::{Balancing, Peer, SecurityRule, ServerSpec};
 use jeroboam_driver::{Ask, Cidr, Graph, Key, Made, PodNetwork, Ref, Resource, Spec};
-use jeroboam_types::NodeGroup;
 
 use crate::network::NetworkOptions;
 use crate::nodes::{self, Node};
@@ -92,7 +91,8 @@ impl<'a> Footing<'a> {
         master_rules: impl FnOnce(&Ref) -> Vec<SecurityRule>,
     ) -> Self {
         let (network, subnet, way_out) = insert_network(graph, ask, options);
-        let router = way_out.is_some().then(|| Ref::Made(router_key()));
+        let given = ask.resolved.fixed_router_id.clone().map(Ref::Given);
+        let router = way_out.is_some().then(|| Ref::Made(router_key())).or(given);
         let nodes_group = graph.add(
             Key::new("security-group", "nodes"),
             Spec::SecurityGroup { rules: node_rules },
@@ -112,15 +112,15 @@ impl<'a> Footing<'a> {
                 },
             )
         });
-        for group in ask.groups.iter().filter(|group| group.node_count > 0) {
-            let policy = match resolved.defaults.affinity_policy.as_str() {
-                "" => AFFINITY_POLICY,
-                policy => policy,
-            };
+        let policy = match resolved.defaults.affinity_policy.as_str() {
+            "" => AFFINITY_POLICY,
+            policy => policy,
+        };
+        for node in nodes::nodes(&ask.groups) {
             graph.insert(Resource {
-                key: server_group(group),
+                key: server_group(ask, &node),
                 needs: BTreeSet::new(),
-                group: Some(group.name.clone()),
+                group: Some(node.group.name.clone()),
                 spec: Spec::ServerGroup {
                     policy: policy.to_owned(),
                 },
@@ -233,6 +233,10 @@ impl<'a> Footing<'a> {
         keys
     }
 
+    fn made_router(&self) -> Option<Ref> {
+        self.way_out.is_some().then(|| Ref::Made(router_key()))
+    }
+
     fn balancing(&self, own: &[Cidr]) -> Balancing {
         let clients = &self.options.clients;
         let allowed_cidrs = match clients.balancer_refuses() {
@@ -243,12 +247,12 @@ impl<'a> Footing<'a> {
             provider: clients.provider.clone(),
             algorithm: clients.algorithm.clone(),
             monitor: clients.monitor,
-            allowed_router: self.router.clone().filter(|_| !allowed_cidrs.is_empty()),
+            allowed_router: self.made_router().filter(|_| !allowed_cidrs.is_empty()),
             allowed_cidrs,
         }
     }
 
-    /// Adds the route to a node's pods, where the router is the cluster's own, and gives its key.
+    /// Adds the route to a node's pods, where the router is the cluster's own or the project's, and gives its key.
     pub fn insert_pod_route(
         &self,
         graph: &mut Graph,
@@ -302,7 +306,7 @@ impl<'a> Footing<'a> {
         needs: BTreeSet<Key>,
         more_volumes: Vec<Ref>,
     ) {
-        let zone = &options.availability_zone;
+        let zone = options.zone_of(node);
         let mut volumes = Vec::new();
         if options.docker_volume_size > 0 {
             let kind = (options.docker_volume_type.clone(), zone.clone());
@@ -314,9 +318,9 @@ impl<'a> Footing<'a> {
             flavor_id: options.flavor_id.clone(),
             keypair: self.keypair.clone(),
             ports: vec![Ref::Made(node.key("port"))],
-            server_group: Some(Ref::Made(server_group(node.group))),
+            server_group: Some(Ref::Made(server_group(self.ask, node))),
             volumes,
-            availability_zone: zone.clone(),
+            availability_zone: zone,
             boot_volume: options.boot_volume_size,
             boot_volume_type: options.boot_volume_type.clone(),
         });
@@ -367,6 +371,13 @@ fn router_key() -> Key {
     Key::new("router", "main")
 }
 
-fn server_group(group: &NodeGroup) -> Key {
-    Key::new("server-group", nodes::server_group(group))
+/// A node group has as many server groups as Nova's limit of their members asks for. Which one a node is in follows from
+/// its number, so that it stays there. No name of a node group has a full stop in it.
+fn server_group(ask: &Ask, node: &Node<'_>) -> Key {
+    let name = nodes::server_group(node.group);
+    let most = ask.resolved.server_group_members.filter(|most| *most > 0);
+    match most.map_or(0, |most| node.number / most) {
+        0 => Key::new("server-group", name),
+        next => Key::new("server-group", format!("{name}.{next}")),
+    }
 }

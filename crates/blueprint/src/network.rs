@@ -69,6 +69,38 @@ impl NetworkOptions {
         })
     }
 
+    /// Checks that there is room for the nodes that a rolling replacement has besides those that are asked for.
+    ///
+    /// # Errors
+    /// `max_batch_size`, when a smaller one would do, or else the field of the subnet.
+    pub fn check_surge(ask: &Ask) -> Result<(), Invalid> {
+        let present: u64 = ask
+            .groups
+            .iter()
+            .map(|group| u64::try_from(group.node_count).unwrap_or(0))
+            .sum();
+        let surge = |most: u32| -> u64 {
+            let workers = ask.groups.iter().filter(|group| !group.is_master());
+            let rolls = workers.filter_map(|group| group.roll.as_ref());
+            rolls
+                .map(|roll| u64::from(roll.batch.min(most)).min(roll.behind.len() as u64))
+                .sum()
+        };
+        let Err(full) = Self::parse(ask, present + surge(u32::MAX)) else {
+            return Ok(());
+        };
+        match Self::parse(ask, present + surge(1)) {
+            Ok(_) => Err(Invalid::new(
+                "max_batch_size",
+                format!("new nodes come before old ones go: {}", full.reason),
+            )),
+            Err(full) => Err(Invalid::new(
+                full.field,
+                format!("a new node comes before an old one goes: {}", full.reason),
+            )),
+        }
+    }
+
     /// CIDR of the subnet that the nodes are in, if it is known: Neutron chooses one when only a network is given.
     pub fn nodes_cidr(&self, ask: &Ask) -> Option<Cidr> {
         let resolved = &ask.resolved;

@@ -116,6 +116,19 @@ pub fn proxy(field: &str, text: Option<&str>) -> Result<Option<String>, Invalid>
         .ok_or_else(|| Invalid::new(field, "is not a proxy such as http://proxy.example.com:3128"))
 }
 
+/// True for a URL of one of these schemes with a host, and without a user, a query and a fragment.
+pub fn is_url(text: &str, schemes: &[&str]) -> bool {
+    is_plain(text)
+        && reqwest::Url::parse(text).is_ok_and(|url| {
+            schemes.contains(&url.scheme())
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        })
+}
+
 /// Reads a comma list of what is reached without a proxy.
 pub fn no_proxy(text: Option<&str>) -> Result<Vec<String>, Invalid> {
     items(text.unwrap_or_default())

@@ -25,7 +25,7 @@ pub use networks::{Network, create_network, delete_network, find_network, networ
 pub use port::{Port, create_port, delete_port, ports_named, show_port};
 pub use route::{add_route, has_route, remove_route};
 pub use router::{
-    Router, add_router_interface, create_router, delete_router, has_router_interface,
+    Router, add_router_interface, create_router, delete_router, has_router_interface, own_router_of,
     remove_router_interface, routers_named,
 };
 pub use security_group::{

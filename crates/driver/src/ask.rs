@@ -26,11 +26,17 @@ pub struct Resolved {
     pub fixed_subnet_id: Option<String>,
     /// CIDR of the given subnet.
     pub fixed_subnet_cidr: Option<String>,
+    /// Router of the project that the given subnet is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_router_id: Option<String>,
     /// Public key of the given Nova keypair, in OpenSSH's form.
     pub public_key: Option<String>,
     /// Property `kube_version` of the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kube_version: Option<String>,
+    /// Most servers that one of the project's server groups may have; `None` for any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_group_members: Option<u32>,
     /// Options of the operator that drivers need.
     #[serde(default)]
     pub defaults: Defaults,
@@ -154,7 +160,12 @@ impl Ask {
     /// Name of a resource in the cloud: the cluster's stem and short id, then the key. Unique in the project,
     /// the same for ever, and therefore what a lost resource is found by.
     pub fn cloud_name(&self, key: &Key) -> String {
-        format!("{}-{}", self.prefix(), key.name())
+        let (prefix, name, kind) = (self.prefix(), key.name(), key.kind());
+        // A node may have volumes of several kinds, which must not be taken for each other.
+        match kind.contains("-volume") {
+            true => format!("{prefix}-{name}-{kind}"),
+            false => format!("{prefix}-{name}"),
+        }
     }
 
     /// What the names of all the cluster's resources start with, `<stem>-<short id>`.

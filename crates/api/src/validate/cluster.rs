@@ -12,7 +12,7 @@ use jeroboam_types::cluster::DEFAULT_CREATE_TIMEOUT_MINS;
 use jeroboam_types::name::made_up;
 use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, ROLE_MASTER, ROLE_WORKER, first_nodes};
 use jeroboam_types::{
-    Cluster, ClusterId, ClusterName, ClusterTemplate, Labels, NodeGroup, NodeGroupId, ProjectId, Status,
+    Cluster, ClusterId, ClusterName, ClusterTemplate, Coe, Labels, NodeGroup, NodeGroupId, ProjectId, Status,
 };
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -246,7 +246,7 @@ async fn resolve(cx: &Context, cluster: &Cluster, template: &ClusterTemplate) ->
         return Err(ApiError::invalid(name, "None", reason));
     }
     let lookup = Lookup::new(cx);
-    let (image, found, external, network, subnet, keypair) = tokio::try_join!(
+    let (image, found, external, network, subnet, keypair, server_group_members) = tokio::try_join!(
         lookup.image(&template.image_id),
         lookup.flavors(given.into_iter().filter_map(|(_, flavor)| flavor.as_deref())),
         optional(template.external_network_id.as_deref(), async |ident| lookup
@@ -261,6 +261,7 @@ async fn resolve(cx: &Context, cluster: &Cluster, template: &ClusterTemplate) ->
         optional(cluster.keypair.as_deref(), async |name| lookup
             .keypair(name)
             .await),
+        lookup.server_group_members(),
     )?;
     distribution(&image, &template.image_id)?;
     if boot_gib <= 0 {
@@ -277,6 +278,11 @@ async fn resolve(cx: &Context, cluster: &Cluster, template: &ClusterTemplate) ->
         (Some(network), None) => lookup.only_subnet(network).await?,
         (_, subnet) => subnet,
     };
+    let fixed_router_id = match &subnet {
+        // Pods are routed there.
+        Some(subnet) if template.coe == Coe::Kubernetes => lookup.own_router(subnet).await?,
+        _ => None,
+    };
     let fixed_network_id = network.map(|network| network.id);
     Ok(Resolved {
         kube_version: image.properties.get("kube_version").cloned(),
@@ -291,7 +297,9 @@ async fn resolve(cx: &Context, cluster: &Cluster, template: &ClusterTemplate) ->
             .or_else(|| subnet.as_ref().map(|subnet| subnet.network_id.clone())),
         fixed_subnet_cidr: subnet.as_ref().map(|subnet| subnet.cidr.clone()),
         fixed_subnet_id: subnet.map(|subnet| subnet.id),
+        fixed_router_id,
         public_key: keypair.map(|keypair| keypair.public_key),
+        server_group_members,
         defaults: operator_defaults(cx),
     })
 }

@@ -12,6 +12,9 @@ use crate::error::{ApiError, ApiResult, of_cloud};
 use crate::sessions::{self, Digest};
 use crate::validate::memory::Memory;
 
+/// Nova's default of the quota `server_group_members`.
+const SERVER_GROUP_MEMBERS: u32 = 10;
+
 /// Looks things up for one request.
 pub(crate) struct Lookup<'a> {
     session: Session,
@@ -120,6 +123,29 @@ impl<'a> Lookup<'a> {
         let found = network::subnets_of(&self.session, &network.id).await;
         let only = <[Subnet; 1]>::try_from(found.map_err(self.refused())?);
         Ok(only.ok().map(|[subnet]| subnet))
+    }
+
+    /// Router of the caller's project that a subnet is on.
+    ///
+    /// # Errors
+    /// Those of the cloud.
+    pub(crate) async fn own_router(&self, subnet: &Subnet) -> ApiResult<Option<String>> {
+        let found = network::own_router_of(&self.session, &subnet.id).await;
+        found.map_err(self.refused())
+    }
+
+    /// Most servers in a server group of the project; `None` for any number. Where Nova does not say, it is Nova's own
+    /// default.
+    ///
+    /// # Errors
+    /// Those of the cloud.
+    pub(crate) async fn server_group_members(&self) -> ApiResult<Option<u32>> {
+        match compute::server_group_members(&self.session).await {
+            Err(error) if matches!(error.kind, Kind::NotAllowed | Kind::NotFound | Kind::Malformed) => {
+                Ok(Some(SERVER_GROUP_MEMBERS))
+            }
+            found => found.map_err(self.refused()),
+        }
     }
 
     /// A keypair of the caller.

@@ -56,6 +56,7 @@ async fn a_creation_looks_everything_up_once() {
     let more = json!({"keypair": "key", "fixed_subnet": "own"});
     rig.cluster(&token, &uuid, more).await;
     let mut expected = each_once(names);
+    expected.extend(each_once(["GET compute /v2.1/limits"]));
     expected.extend(each_once([
         "GET network /v2.0/subnets",
         "GET compute /v2.1/os-keypairs/{name}",

@@ -100,6 +100,33 @@ pub async fn remove_router_interface(
         .await
 }
 
+/// The session's own router that is a subnet's gateway or has another leg on it; the first, if there are several.
+/// `None` when there is none, or when it is of another project.
+pub async fn own_router_of(session: &Session, subnet_id: &str) -> Result<Option<String>, Error> {
+    #[derive(Deserialize)]
+    struct Owned {
+        #[serde(default)]
+        project_id: String,
+    }
+    let query = call(session, Method::GET, &["ports"]).query("fixed_ips", format!("subnet_id={subnet_id}"));
+    let ports: Vec<PortBody> = query.list("ports").await?;
+    let mut legs: Vec<&PortBody> = ports
+        .iter()
+        .filter(|port| port.device_owner.contains("interface") && !port.device_id.is_empty())
+        .collect();
+    legs.sort_by(|one, other| one.device_id.cmp(&other.device_id));
+    let project = session.token().await?.project_id.clone();
+    for leg in legs {
+        let found: Option<Owned> = call(session, Method::GET, &["routers", &leg.device_id])
+            .find("router")
+            .await?;
+        if found.is_some_and(|router| Some(router.project_id) == project) {
+            return Ok(Some(leg.device_id.clone()));
+        }
+    }
+    Ok(None)
+}
+
 /// True when a router has a leg on a subnet.
 pub async fn has_router_interface(
     session: &Session,

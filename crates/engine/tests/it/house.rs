@@ -11,6 +11,7 @@ use jeroboam_cloud::{Connector, Credentials, DomainName, Find, Scope, Session, U
 use jeroboam_driver::ask::Resolved;
 use jeroboam_driver::{Drivers, Key, Spec};
 use jeroboam_engine::{Budgets, Engine, IdentityMode, Options, Parts, SystemClock, TrusteeDomain};
+use jeroboam_kubernetes::KubernetesDriver;
 use jeroboam_pki::Keyring;
 use jeroboam_simcloud::{Pace, SimCloud};
 use jeroboam_store::{ClusterRow, Ident, Scope as Visible, Store, StoreError};
@@ -102,6 +103,17 @@ impl House {
             template,
             _directory: directory,
         }
+    }
+
+    /// From now on clusters are of Kubernetes.
+    pub fn build_kubernetes(&mut self) {
+        self.drivers = Drivers::new(vec![Arc::new(KubernetesDriver)]);
+        self.resolved.kube_version = Some("v1.31.2".to_owned());
+        let template = &mut self.template;
+        template.coe = Coe::Kubernetes;
+        template.driver = Some("kubernetes".to_owned());
+        template.network_driver = Some("neutron".to_owned());
+        template.cluster_distro = Some("ubuntu".to_owned());
     }
 
     /// A session of the tenant.

@@ -2,6 +2,7 @@
 
 use jeroboam_cloud::{Find, network};
 use jeroboam_simcloud::usage::Item;
+use jeroboam_types::nodegroup::DEFAULT_WORKER;
 use jeroboam_types::{Labels, Status};
 
 use crate::house::House;
@@ -155,4 +156,102 @@ async fn only_those_who_are_allowed_and_the_cluster_itself_reach_the_api() {
         house.delete_and_look(cluster).await;
         engine.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_server_group_has_more_members_than_nova_lets_it() {
+    let house = House::build().await;
+    let limits = serde_json::json!({"server_group_members": 3});
+    house
+        .cloud
+        .with_world(|world| jeroboam_simcloud::nova::set_default_quotas(world, limits.as_object().unwrap()))
+        .unwrap();
+    let engine = house.engine(|_| {}).await;
+    let most = jeroboam_cloud::compute::server_group_members(&house.tenant())
+        .await
+        .unwrap();
+    assert_eq!(most, Some(3));
+    let cluster = house
+        .ask(1, 7, |new| new.resolved.server_group_members = most)
+        .await;
+    house.settled_as(cluster, Status::CreateComplete).await;
+    let groups = |house: &House| -> Vec<String> { house.ids("server_groups").into_keys().collect() };
+    assert_eq!(groups(&house), ["masters", "workers", "workers.1", "workers.2"]);
+    let medium = house.template_of("m1.medium").await;
+    house.upgrade(cluster, &[DEFAULT_WORKER], &medium, 2).await;
+    house.settled_as(cluster, Status::UpdateComplete).await;
+    assert_eq!(house.servers().len(), 8);
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pods_are_routed_by_the_tenants_own_router_and_it_is_left_as_it_was() {
+    let mut house = House::build().await;
+    house.build_kubernetes();
+    let tenant = house.tenant();
+    let own = network::create_network(&tenant, "own").await.unwrap();
+    let subnet = network::create_subnet(&tenant, "own", &own.id, "192.168.7.0/24", &[])
+        .await
+        .unwrap();
+    assert_eq!(network::own_router_of(&tenant, &subnet.id).await.unwrap(), None);
+    let Find::One(external) = network::find_network(&tenant, "public", Some(true))
+        .await
+        .unwrap()
+    else {
+        panic!("no external network");
+    };
+    let router = network::create_router(&tenant, "own", &external.id)
+        .await
+        .unwrap();
+    network::add_router_interface(&tenant, &router.id, &subnet.id)
+        .await
+        .unwrap();
+    network::add_route(&tenant, &router.id, "172.16.0.0/16", "192.168.7.200")
+        .await
+        .unwrap();
+    let found = network::own_router_of(&tenant, &subnet.id).await.unwrap();
+    assert_eq!(found.as_deref(), Some(router.id.as_str()));
+    // What is another project's cannot be changed, and is not tried.
+    assert_eq!(
+        network::own_router_of(&house.admin(), &subnet.id).await.unwrap(),
+        None
+    );
+
+    let routes = |house: &House| -> Vec<String> {
+        house.cloud.with_world(|world| {
+            let routes = &world.neutron.routers[&router.id].routes;
+            let mut texts: Vec<String> = routes
+                .iter()
+                .map(|route| format!("{} {}", route.destination, route.nexthop))
+                .collect();
+            texts.sort();
+            texts
+        })
+    };
+    let before = routes(&house);
+    let engine = house.engine(|_| {}).await;
+    let cluster = house
+        .ask(1, 2, |new| {
+            new.resolved.fixed_network_id = Some(own.id.clone());
+            new.resolved.fixed_subnet_id = Some(subnet.id.clone());
+            new.resolved.fixed_subnet_cidr = Some("192.168.7.0/24".into());
+            new.resolved.fixed_router_id = found.clone();
+        })
+        .await;
+    house.settled_as(cluster, Status::CreateComplete).await;
+    let during = routes(&house);
+    assert_eq!(during.len(), 4, "{during:?}");
+    let ours: Vec<&String> = during
+        .iter()
+        .filter(|route| route.starts_with("10.100."))
+        .collect();
+    assert!(ours.iter().all(|route| route.contains(" 192.168.7.")), "{ours:?}");
+    house.resize(cluster, DEFAULT_WORKER, 1, &[0]).await;
+    house.settled_as(cluster, Status::UpdateComplete).await;
+    assert_eq!(routes(&house).len(), 3);
+    house.ask_delete(cluster).await;
+    house.gone(cluster).await;
+    assert_eq!(routes(&house), before);
+    engine.stop().await;
 }
