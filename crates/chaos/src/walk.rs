@@ -245,7 +245,7 @@ async fn wait_gone(tenant: &Tenant, name: &str, patience: Duration) -> anyhow::R
 /// Every master and default worker is of the flavor that the last upgrade asked for.
 fn check_flavors(cloud: &SimCloud, name: &str, flavors: [usize; 2], tally: &Tally) {
     let prefix = format!("{name}-");
-    let others = cloud.with_world(|world| {
+    let others: Vec<String> = cloud.with_world(|world| {
         let servers = world
             .nova
             .servers
@@ -262,7 +262,6 @@ fn check_flavors(cloud: &SimCloud, name: &str, flavors: [usize; 2], tally: &Tall
             .map(|server| format!("{} is of {}", server.name, server.flavor.name))
             .collect()
     });
-    let others: Vec<String> = others;
     if !others.is_empty() {
         tally.stuck(format!("{name} was upgraded, but {}", others.join(", ")));
     }

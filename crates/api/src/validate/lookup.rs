@@ -140,12 +140,16 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// Those of the cloud.
     pub(crate) async fn server_group_members(&self) -> ApiResult<Option<u32>> {
-        match compute::server_group_members(&self.session).await {
-            Err(error) if matches!(error.kind, Kind::NotAllowed | Kind::NotFound | Kind::Malformed) => {
-                Ok(Some(SERVER_GROUP_MEMBERS))
+        let find = async {
+            match compute::server_group_members(&self.session).await {
+                Err(error) if matches!(error.kind, Kind::NotAllowed | Kind::NotFound | Kind::Malformed) => {
+                    Ok(Some(SERVER_GROUP_MEMBERS))
+                }
+                found => found.map_err(self.refused()),
             }
-            found => found.map_err(self.refused()),
-        }
+        };
+        let memory = &self.memory.server_group_members;
+        memory.or_find(self.token, "", find).await
     }
 
     /// A keypair of the caller.

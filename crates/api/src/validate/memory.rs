@@ -25,6 +25,8 @@ pub(crate) struct Memory {
     pub(crate) external_networks: Kept<Network>,
     pub(crate) subnets: Kept<Subnet>,
     pub(crate) keypairs: Kept<Keypair>,
+    /// Most servers in a server group of the token's project.
+    pub(crate) server_group_members: Kept<Option<u32>>,
 }
 
 impl Memory {
@@ -37,6 +39,7 @@ impl Memory {
             external_networks: Kept::new(kept),
             subnets: Kept::new(kept),
             keypairs: Kept::new(kept),
+            server_group_members: Kept::new(kept),
         }
     }
 }

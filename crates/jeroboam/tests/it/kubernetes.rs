@@ -1,6 +1,12 @@
 //! Kubernetes clusters on servers that are rows of a table: everything but the nodes' own work.
 
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
 use crate::machines::{demo, event};
+use crate::rig::{Rig, http};
 
 #[test]
 fn a_cluster_of_three_masters_is_made_by_the_beta_driver_and_leaves_nothing() {
@@ -15,4 +21,189 @@ fn a_cluster_of_three_masters_is_made_by_the_beta_driver_and_leaves_nothing() {
     assert_eq!(complete["master_addresses"].as_array().map(Vec::len), Some(3));
     assert_eq!(complete["node_addresses"].as_array().map(Vec::len), Some(2));
     event(&events, "clean");
+}
+
+/// A tenant without a client program.
+struct Tenant<'a> {
+    rig: &'a Rig,
+    token: String,
+}
+
+impl<'a> Tenant<'a> {
+    async fn log_in(rig: &'a Rig) -> Self {
+        let domain = json!({"id": "default"});
+        let body = json!({"auth": {
+            "identity": {"methods": ["password"],
+                "password": {"user": {"name": "demo", "domain": domain, "password": "secret"}}},
+            "scope": {"project": {"name": "demo", "domain": domain}},
+        }});
+        let tokens = format!("{}/auth/tokens", rig.cloud.auth_url());
+        let answer = http().post(tokens).json(&body).send().await.unwrap();
+        let token = answer.headers()["x-subject-token"].to_str().unwrap().to_owned();
+        Self { rig, token }
+    }
+
+    /// Status and body of an answer.
+    async fn call(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
+        let request = http()
+            .request(method, self.rig.url(&format!("/v1/{path}")))
+            .header("X-Auth-Token", &self.token)
+            .header("OpenStack-API-Version", "container-infra latest");
+        let answer = request.json(body).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or_default())
+    }
+
+    async fn template(&self, name: &str, version: &str) -> String {
+        let body = json!({
+            "name": name, "coe": "kubernetes", "image_id": "debian-12-docker", "flavor_id": "m1.small",
+            "master_flavor_id": "m1.small", "external_network_id": "public", "network_driver": "neutron",
+            "labels": {"kube_tag": version},
+        });
+        let (status, made) = self.call(Method::POST, "clustertemplates", &body).await;
+        assert_eq!(status, 201, "{made}");
+        made["uuid"].as_str().unwrap().to_owned()
+    }
+
+    /// Must be refused with 400 and words that name what is wrong.
+    async fn refused(&self, path: &str, body: Value, named: &str) {
+        let (status, answer) = self.call(Method::POST, path, &body).await;
+        let said = answer["errors"][0]["detail"].as_str().unwrap_or_default();
+        assert!(
+            status == 400 && said.contains(named),
+            "{path} {body} answers {status}: {answer}, not of {named}"
+        );
+    }
+
+    async fn settled(&self, cluster: &str) -> Value {
+        for _ in 0..600 {
+            let (_, shown) = self
+                .call(Method::GET, &format!("clusters/{cluster}"), &Value::Null)
+                .await;
+            if shown["status"]
+                .as_str()
+                .is_some_and(|status| status.ends_with("_COMPLETE"))
+            {
+                return shown;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{cluster} is never complete");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_is_refused_by_its_name_before_anything_is_built() {
+    let options = "enabled_beta_drivers = kubernetes\n[engine]\nsource_cidrs = 198.51.100.0/28\n";
+    let mut rig = Rig::prepare(options, "http", http()).await;
+    rig.start_service().await;
+    let tenant = Tenant::log_in(&rig).await;
+    let present = tenant.template("present", "v1.31.2").await;
+    let cluster = |change: Value| {
+        let mut body = json!({"name": "demo", "cluster_template_id": present, "merge_labels": true});
+        body.as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
+        body
+    };
+    for (change, field) in [
+        (json!({"master_count": 2}), "master_count"),
+        (json!({"master_count": 3}), "master_count"),
+        (
+            json!({"master_count": 9, "master_lb_enabled": true}),
+            "master_count",
+        ),
+        (json!({"node_count": -1}), "node_count"),
+        (json!({"node_count": 250}), "labels.fixed_subnet_cidr"),
+        (json!({"flavor_id": "m9.none"}), "m9.none"),
+        (json!({"master_flavor_id": "m9.none"}), "m9.none"),
+        (json!({"fixed_network": "none"}), "none"),
+    ] {
+        tenant.refused("clusters", cluster(change), field).await;
+    }
+    for (name, value) in [
+        ("kube_tag", "latest"),
+        ("kube_tag", "v1.19.0"),
+        ("flannel_network_cidr", "10.100.0.0/20"),
+        ("flannel_network_cidr", "10.0.0.0/8"),
+        ("service_cluster_ip_range", "10.254.0.0/30"),
+        ("fixed_subnet_cidr", "10.0.0.0/29"),
+        ("etcd_volume_size", "big"),
+        ("boot_volume_size", "-1"),
+        ("extra_volumes", "/etc:5"),
+        ("coredns_enabled", "perhaps"),
+        ("cgroup_driver", "none"),
+        ("octavia_lb_algorithm", "RANDOM"),
+        ("master_lb_allowed_cidrs", "everybody"),
+        ("registry_mirrors", "docker.io"),
+        ("kubelet_options", "--max-pods=many"),
+        ("kubelet_options", "--max-pods=500"),
+        ("kubeapi_options", "--etcd-servers=http://elsewhere"),
+        ("admission_control_list", "not/one"),
+        ("audit_log_maxage", "-1"),
+        ("oidc_issuer_url", "http://plain"),
+    ] {
+        let change = json!({"labels": {name: value}});
+        tenant
+            .refused("clusters", cluster(change), &format!("labels.{name}"))
+            .await;
+    }
+    assert!(rig.cloud.usage().is_empty());
+
+    // Ten nodes, gateway, DHCP and load balancer fill this subnet.
+    let full = json!({"node_count": 9, "labels": {"fixed_subnet_cidr": "10.0.0.0/28"}});
+    let (status, answer) = tenant.call(Method::POST, "clusters", &cluster(full)).await;
+    assert_eq!(status, 202, "{answer}");
+    tenant.settled("demo").await;
+    let (resize, upgrade) = ("clusters/demo/actions/resize", "clusters/demo/actions/upgrade");
+    let groups = "clusters/demo/nodegroups";
+    let patch = tenant.template("patch", "v1.31.3").await;
+    tenant
+        .refused(resize, json!({"node_count": 10}), "labels.fixed_subnet_cidr")
+        .await;
+    tenant
+        .refused(
+            groups,
+            json!({"name": "more", "node_count": 1}),
+            "labels.fixed_subnet_cidr",
+        )
+        .await;
+    let workers = |template: &str, batch: u32| json!({"cluster_template": template, "nodegroup": "default-worker", "max_batch_size": batch});
+    tenant
+        .refused(upgrade, workers(&patch, 1), "labels.fixed_subnet_cidr")
+        .await;
+    let (status, answer) = tenant.call(Method::POST, resize, &json!({"node_count": 8})).await;
+    assert_eq!(status, 202, "{answer}");
+    tenant.settled("demo").await;
+    // One new node before an old one goes has room now, two have not.
+    tenant
+        .refused(upgrade, workers(&patch, 2), "max_batch_size")
+        .await;
+    for version in ["v1.32.0", "v1.27.0"] {
+        let other = tenant.template(version, version).await;
+        tenant
+            .refused(upgrade, workers(&other, 1), "cluster_template")
+            .await;
+    }
+    let marked = |more: Value| {
+        let mut body = json!({"name": "more", "node_count": 0});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        body
+    };
+    for (more, field) in [
+        (json!({"flavor_id": "m9.none"}), "m9.none"),
+        (
+            json!({"labels": {"extra_volumes": "/srv"}}),
+            "labels.extra_volumes",
+        ),
+        (
+            json!({"node_taints": [{"key": "a", "effect": "Never"}]}),
+            "node_taints",
+        ),
+        (json!({"node_labels": {"a b": "c"}}), "node_labels"),
+    ] {
+        tenant.refused(groups, marked(more), field).await;
+    }
 }

@@ -190,7 +190,7 @@ pub(crate) fn check_as(format: Format, kind: &str, value: &Value) -> Result<(), 
     for (name, text) in own(format) {
         match types.iter_mut().find(|(known, _)| known == name) {
             Some((_, known)) => known.extend(fields(text)),
-            None => types.push((name, fields(text))),
+            None => types.push((*name, fields(text))),
         }
     }
     fits(&types, kind, value, kind)

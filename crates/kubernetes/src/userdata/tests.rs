@@ -350,8 +350,8 @@ fn large(distro: &str) -> Ask {
     ask.cluster.labels.0.extend(
         [
             ("registry_mirrors", mirrors.as_str()),
-            ("extra_volumes", &volumes),
-            ("api_server_cert_sans", &names),
+            ("extra_volumes", volumes.as_str()),
+            ("api_server_cert_sans", names.as_str()),
             ("audit_log_enabled", "true"),
             ("etcd_volume_size", "8"),
             (
