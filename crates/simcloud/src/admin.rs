@@ -85,6 +85,11 @@ fn answer(shared: &Shared, call: &Call) -> Result<Reply, Mistake> {
                 .kill(id);
             Reply::empty(204)
         }
+        ("PUT", ["consoles", name]) => {
+            let output = body["output"].as_str().ok_or_else(|| bad("`output` is wanted"))?;
+            shared.with_world(|world| world.consoles.insert((*name).to_owned(), output.to_owned()));
+            Reply::empty(204)
+        }
         ("PUT", ["endpoints", service_type]) => {
             let url = body["url"].as_str().ok_or_else(|| bad("`url` is wanted"))?;
             shared.with_world(|world| keystone::set_endpoint(world, service_type, url));

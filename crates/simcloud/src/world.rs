@@ -1,6 +1,6 @@
 //! The whole state of the simulated cloud: one field per service, one lock around all of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,8 @@ pub struct World {
     /// Log of the real machine that the present call asks for.
     #[serde(skip)]
     pub console_log: Option<String>,
+    /// What servers that are no machines say on their consoles, by their names.
+    pub consoles: BTreeMap<String, String>,
     /// Identity.
     pub keystone: Keystone,
     /// Images.
@@ -81,6 +83,7 @@ impl World {
             pace,
             real_nodes: false,
             console_log: None,
+            consoles: BTreeMap::new(),
             keystone: Keystone::default(),
             glance: Glance::default(),
             nova: Nova::default(),

@@ -47,7 +47,8 @@ pub(super) fn handle(world: &mut World, call: &Call, id: &str) -> Answer {
             if server.state == State::Building && !server.is_prepared {
                 return Err(refuse(409, format!("Instance {id} is not ready")));
             }
-            let log = world.console_log.clone().unwrap_or_else(|| imagined_log(server));
+            let said = world.console_log.as_ref().or(world.consoles.get(&server.name));
+            let log = said.cloned().unwrap_or_else(|| imagined_log(server));
             let all: Vec<&str> = log.lines().collect();
             let wanted = lines
                 .and_then(|lines| usize::try_from(lines).ok())
