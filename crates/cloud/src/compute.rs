@@ -21,7 +21,9 @@ pub use flavor::{Flavor, find_flavor, find_flavors};
 pub use keypair::{Keypair, create_keypair, delete_keypair, find_keypair};
 pub use limits::server_group_members;
 pub use new_server::{BootVolume, NewServer};
-pub use server::{Server, console_log, create_server, delete_server, servers_named, show_server};
+pub use server::{
+    Server, console_log, create_server, delete_server, servers_beginning, servers_named, show_server,
+};
 pub use server_group::{ServerGroup, create_server_group, delete_server_group, server_groups_named};
 
 const MICROVERSION: &str = "compute 2.67";

@@ -12,7 +12,6 @@ const SECTIONS: &[&str] = &[
     "docker",
     "docker_registry",
     "heat_client",
-    "kubernetes",
     "magnum_client",
     "oslo_concurrency",
     "oslo_messaging_amqp",
@@ -175,6 +174,10 @@ const OPTIONS: &[(&str, &[&str])] = &[
             "memcache_username",
             "signing_dir",
         ],
+    ),
+    (
+        "kubernetes",
+        &["keystone_auth_default_policy", "post_install_manifest_url"],
     ),
     ("neutron_client", CLIENT),
     ("nova_client", CLIENT),

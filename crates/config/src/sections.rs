@@ -541,6 +541,12 @@ sections! {
         trust_server_active: bool = Text("false");
     }
 
+    /// The health of clusters, of Kubernetes and of others.
+    Kubernetes {
+        /// Seconds between two looks at a cluster, about; nobody looks when it is not above 0.
+        health_polling_interval: i64 = Text("60");
+    }
+
     /// Limits.
     Quotas {
         /// Clusters of a project that has no quota of its own.
@@ -593,6 +599,19 @@ sections! {
         update_timeout_mins: u64 = Text("60"), positive;
         /// Seconds that the workloads of a node that is to go are given to stop.
         drain_secs: u64 = Text("120");
+        /// Looks at the health of clusters at once for one process.
+        health_looks: u32 = Text("16"), positive;
+        /// Seconds that one look at a cluster's health may take.
+        health_look_secs: u64 = Text("20"), positive;
+        /// Seconds that a node which is not ready is given before it is replaced, in clusters with the label
+        /// auto_healing_enabled.
+        heal_after_secs: u64 = Text("300");
+        /// Most nodes of a cluster that are replaced so within heal_window_mins; 0 for none.
+        heal_limit: u32 = Text("3");
+        /// Minutes for which heal_limit counts.
+        heal_window_mins: u64 = Text("60"), positive;
+        /// Seconds that nodes of a new cluster, or new nodes, are late before their consoles are read for the cause.
+        diagnose_after_secs: u64 = Text("60");
         /// Seconds that a server may take to become ready.
         budget_server_secs: u64 = Text("900"), positive;
         /// Seconds that a load balancer may take to become ready.

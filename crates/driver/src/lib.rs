@@ -6,8 +6,10 @@
 
 pub mod ask;
 pub mod cidr;
+pub mod console;
 mod drivers;
 pub mod graph;
+pub mod health;
 pub mod label;
 pub mod pods;
 
@@ -20,6 +22,7 @@ pub use ask::{Ask, Bootstrap, NodeAsk, Proxies};
 pub use cidr::Cidr;
 pub use drivers::Drivers;
 pub use graph::{Graph, Key, Made, Ref, Resource, Spec};
+pub use health::{ApiHealth, Health, NodeHealth};
 pub use label::{LabelDefault, LabelKind, LabelReach, LabelSpec};
 pub use pods::PodNetwork;
 
@@ -217,6 +220,19 @@ pub trait Driver: Send + Sync {
 
     /// Looks at the running COE once; errors and closed ports are [`Report::NotYet`].
     async fn check(&self, ask: &Ask, access: &Access) -> Report;
+
+    /// Looks at the health of a COE that stands, once. Unlike [`Driver::check`] it tells of each node, and is content
+    /// with what the tenant may have changed since.
+    async fn health(&self, ask: &Ask, access: &Access) -> Health {
+        let api = match self.check(ask, access).await {
+            Report::Ready { .. } => ApiHealth::Ok,
+            Report::NotYet(seen) => ApiHealth::Failing(seen),
+        };
+        Health {
+            api,
+            nodes: Vec::new(),
+        }
+    }
 
     /// Checks another number of masters, all else being the same.
     fn validate_master_resize(&self, _ask: &Ask, masters: i32) -> Result<(), Invalid> {

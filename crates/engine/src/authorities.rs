@@ -135,6 +135,20 @@ impl Authorities {
         })
     }
 
+    /// A certificate for the engine's own looks at the COE, with administrator's rights.
+    pub(crate) fn client(&self) -> Result<KeyPair, DriverError> {
+        let request = CertificateRequest {
+            common_name: "admin".to_owned(),
+            organizations: vec!["system:masters".to_owned()],
+            addresses: Vec::new(),
+            names: Vec::new(),
+            server: false,
+            client: true,
+            days: None,
+        };
+        self.issue(Authority::Cluster, &request)
+    }
+
     fn opened(&self, authority: Authority) -> &Signer {
         match authority {
             Authority::Cluster => &self.cluster,

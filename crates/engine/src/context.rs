@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jeroboam_cloud::Session;
-use jeroboam_driver::{Access, Ask, Authority, CertificateRequest, Certificates, Driver, Key, KeyPair, Made};
+use jeroboam_driver::{Access, Ask, Authority, Certificates, Driver, Key, KeyPair, Made};
 use jeroboam_plan::Ledger;
 use jeroboam_store::{Claim, GoalKind, LedgerChange, StoreError, Work};
 use jeroboam_types::{Cluster, Millis};
@@ -118,18 +118,7 @@ impl<'a> Context<'a> {
         let authorities = self.authorities().await?;
         let client = self
             .client
-            .get_or_try_init(|| async {
-                let request = CertificateRequest {
-                    common_name: "admin".to_owned(),
-                    organizations: vec!["system:masters".to_owned()],
-                    addresses: Vec::new(),
-                    names: Vec::new(),
-                    server: false,
-                    client: true,
-                    days: None,
-                };
-                authorities.issue(Authority::Cluster, &request)
-            })
+            .get_or_try_init(|| async { authorities.client() })
             .await?;
         let authority = authorities.authority(Authority::Cluster)?;
         Ok(Some(Access {

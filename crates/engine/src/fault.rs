@@ -1,5 +1,6 @@
 //! From errors to faults, and when to try again.
 
+use std::fmt;
 use std::time::Duration;
 
 use jeroboam_cloud::{Error as CloudError, Kind};
@@ -19,6 +20,17 @@ pub(crate) enum StepError {
     Pending(String),
     /// The database refused: nobody may go on with this claim.
     Store(jeroboam_store::StoreError),
+}
+
+/// For the tenant: no more than a fault would tell.
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cloud(error) => write!(f, "{}: {}", error.service, error.message),
+            Self::Ours(message) | Self::Again(message) | Self::Pending(message) => f.write_str(message),
+            Self::Store(_) => f.write_str("the database refused"),
+        }
+    }
 }
 
 impl From<CloudError> for StepError {

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use jeroboam_cloud::{Credentials, Scope, Session, UserName, identity as keystone};
 use jeroboam_driver::Key;
-use jeroboam_plan::Entry;
+use jeroboam_plan::{Entry, Ledger};
 use jeroboam_store::{LedgerChange, Sealed, StoreError};
+use jeroboam_types::{Cluster, ClusterId};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -19,6 +20,7 @@ use crate::context::{Context, identity_id, identity_key};
 use crate::fault::StepError;
 use crate::options::{IdentityMode, TrusteeDomain};
 use crate::resource::{Look, Seen};
+use crate::worker::Engine;
 
 const PASSWORD: &str = "identity/password";
 /// The next password, until Keystone is known to have it.
@@ -35,22 +37,33 @@ pub(crate) async fn session(context: &Context<'_>) -> Result<Session, StepError>
         .clusters()
         .ledger(context.cluster.uuid)
         .await?;
+    session_of(context.engine, &context.cluster, &ledger).await
+}
+
+/// The same for who has no claim, and only looks.
+pub(crate) async fn session_of(
+    engine: &Engine,
+    cluster: &Cluster,
+    ledger: &Ledger,
+) -> Result<Session, StepError> {
     let missing = || StepError::Ours("the cluster's identity is missing".to_owned());
-    let user_id = identity_id(&ledger).ok_or_else(missing)?.to_owned();
+    let user_id = identity_id(ledger).ok_or_else(missing)?.to_owned();
     let entry = ledger.get(&identity_key()).ok_or_else(missing)?;
     let scope = match entry.facts.get(TRUST).and_then(Value::as_str) {
         Some(trust) => Scope::Trust { id: trust.to_owned() },
         None => Scope::Project {
-            id: context.cluster.project_id.to_string(),
+            id: cluster.project_id.to_string(),
         },
     };
-    let password = password(context).await?.ok_or_else(missing)?;
+    let password = open_of(engine, cluster.uuid, PASSWORD)
+        .await?
+        .ok_or_else(missing)?;
     let credentials = Credentials::Password {
         user: UserName::Id(user_id),
         password,
         scope,
     };
-    Ok(context.engine.connector.session(credentials))
+    Ok(engine.connector.session(credentials))
 }
 
 /// Users of the identity's name: none, or the one that an interrupted try has made.
@@ -284,14 +297,14 @@ async fn creator_token(context: &Context<'_>) -> Result<SecretString, StepError>
 }
 
 async fn open(context: &Context<'_>, name: &str) -> Result<Option<SecretString>, StepError> {
-    let cluster = context.cluster.uuid;
-    let Some(row) = context.engine.store.engine().find_sealed(cluster, name).await? else {
+    open_of(context.engine, context.cluster.uuid, name).await
+}
+
+async fn open_of(engine: &Engine, cluster: ClusterId, name: &str) -> Result<Option<SecretString>, StepError> {
+    let Some(row) = engine.store.engine().find_sealed(cluster, name).await? else {
         return Ok(None);
     };
-    let opened = context
-        .engine
-        .keyring
-        .open_text(&place(cluster, name), &row.sealed);
+    let opened = engine.keyring.open_text(&place(cluster, name), &row.sealed);
     opened
         .map(Some)
         .map_err(|error| StepError::Ours(error.to_string()))

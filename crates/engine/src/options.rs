@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jeroboam_driver::Spec;
+use jeroboam_types::repair::Limits;
 use thiserror::Error;
 
 use crate::bootstrap::Endpoint;
@@ -45,8 +46,25 @@ pub struct Options {
     pub certificate_days: u32,
     /// Where nodes fetch their secrets; without it they find them in their user-data.
     pub bootstrap: Option<Endpoint>,
+    /// How the health of clusters is looked at; `None` where nobody looks.
+    pub health: Option<Watch>,
+    /// How long nodes are late before their consoles are read.
+    pub diagnose_after: Duration,
     /// Size of the authorities' RSA keys in bits: 2048, 3072 or 4096.
     pub rsa_bits: u32,
+}
+
+/// How the health of clusters is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// About how long between two looks at a cluster.
+    pub interval: Duration,
+    /// Looks at once.
+    pub parallel: usize,
+    /// Time limit of one look.
+    pub limit: Duration,
+    /// What is allowed in clusters that want lost nodes to be replaced.
+    pub repair: Limits,
 }
 
 /// How the engine acts in a tenant's project.

@@ -128,6 +128,7 @@ async fn settle(
     let store = context.engine.store.engine();
     let own_ms = work.engine_ms + context.watch.own_ms();
     context.engine.cache_session(work.cluster.uuid, None);
+    context.engine.diagnoses.forget(work.cluster.uuid);
     if work.goal == GoalKind::Absent && outcome == Outcome::Complete {
         info!(engine_ms = own_ms, "cluster deleted");
         count(context, work, outcome);
@@ -149,7 +150,7 @@ async fn settle(
         generation: work.generation,
         now: context.now(),
         status,
-        status_reason: (!faults.is_empty()).then(|| reason(&faults)),
+        status_reason: told(work, &faults),
         group_status: groups::statuses(work, graph, outcome, &faults),
         gone_groups: groups::gone(work),
         api_address,
@@ -185,6 +186,16 @@ async fn settle(
             other
         }
     }
+}
+
+/// Reason of a cluster's status after an operation: what went wrong, behind what an operation that nobody asked for
+/// says of itself.
+fn told(work: &Work, faults: &[Fault]) -> Option<String> {
+    let own = work.cluster.status_reason.clone();
+    let own = own.filter(|_| work.operation == Operation::Update);
+    let faults = (!faults.is_empty()).then(|| reason(faults));
+    let parts: Vec<String> = own.into_iter().chain(faults).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// Status of a cluster after an operation. One that was complete all the while, because what was asked is nothing

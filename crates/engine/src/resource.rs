@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::fault::StepError;
-use crate::{authorities, identity, roll};
+use crate::{authorities, diagnosis, identity, roll};
 
 /// State of a resource that exists.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub(crate) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
         }
         Spec::Coe => Ok(Seen {
             id: "coe".to_owned(),
-            look: check(context, made).await?,
+            look: check(context, entry, made).await?,
         }),
         // Nodes join by themselves, and the COE waits for all of them.
         Spec::Member => Ok(Seen {
@@ -116,7 +116,7 @@ pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> S
     match &entry.spec {
         Spec::Identity => identity::look(context, id).await,
         Spec::Certificates | Spec::Member | Spec::Credential => Ok(Some(Look::Ready(BTreeMap::new()))),
-        Spec::Coe => Ok(Some(check(context, made).await?)),
+        Spec::Coe => Ok(Some(check(context, entry, made).await?)),
         Spec::Network
         | Spec::Subnet { .. }
         | Spec::Router { .. }
@@ -191,7 +191,7 @@ async fn drop_one(context: &Context<'_>, entry: &Entry, id: &str) -> Step<bool> 
 }
 
 /// Looks at the running COE.
-async fn check(context: &Context<'_>, made: &Made) -> Step<Look> {
+async fn check(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<Look> {
     if context.engine.options.trust_server_active {
         return Ok(Look::Ready(BTreeMap::new()));
     }
@@ -199,7 +199,7 @@ async fn check(context: &Context<'_>, made: &Made) -> Step<Look> {
         return Ok(Look::Pending("without an address".to_owned()));
     };
     Ok(match context.driver()?.check(context.ask()?, &access).await {
-        Report::NotYet(seen) => Look::Pending(seen),
+        Report::NotYet(seen) => diagnosis::explain(context, entry, made, &access, seen).await,
         Report::Ready {
             coe_version,
             container_version,

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::clock::Clock;
+use crate::diagnosis::Diagnoses;
 use crate::options::{Options, OptionsError};
 use crate::reconcile::reconcile;
 
@@ -44,6 +45,8 @@ pub struct Engine {
     pub metrics: Metrics,
     /// Sessions of the identities, so that a cluster authenticates once and not for each look.
     pub(crate) sessions: Arc<Mutex<HashMap<ClusterId, Session>>>,
+    /// What consoles told of clusters whose nodes are late.
+    pub(crate) diagnoses: Diagnoses,
 }
 
 /// Parts of an engine.
@@ -98,6 +101,7 @@ impl Engine {
             options,
             metrics: Metrics::default(),
             sessions,
+            diagnoses: Diagnoses::default(),
         })
     }
 
@@ -138,7 +142,7 @@ impl Engine {
             while tasks.join_next().await.is_some() {}
             drained.cancel();
         };
-        tokio::join!(work, heartbeat);
+        tokio::join!(work, heartbeat, self.watch(&shutdown));
     }
 
     async fn claim(

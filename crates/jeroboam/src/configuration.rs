@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jeroboam_config::{Config, IdentityMode};
-use jeroboam_engine::{Budgets, Options, TrusteeDomain};
-
+use jeroboam_engine::{Budgets, Options, TrusteeDomain, Watch};
+use jeroboam_types::repair::Limits;
 use secrecy::ExposeSecret;
 
 use crate::cli::Configuration;
@@ -244,9 +244,27 @@ pub fn engine(config: &Config) -> anyhow::Result<Options> {
         roles,
         trust_server_active: config.drivers.trust_server_active,
         certificate_days: config.x509.term_of_validity,
+        health: watch(config),
+        diagnose_after: secs(section.diagnose_after_secs),
         // Known once its certificate is.
         bootstrap: None,
         rsa_bits: config.x509.rsa_key_size,
+    })
+}
+
+/// How the health of clusters is looked at.
+fn watch(config: &Config) -> Option<Watch> {
+    let section = &config.engine;
+    let interval = u64::try_from(config.kubernetes.health_polling_interval).ok()?;
+    (interval > 0).then(|| Watch {
+        interval: Duration::from_secs(interval),
+        parallel: section.health_looks as usize,
+        limit: Duration::from_secs(section.health_look_secs),
+        repair: Limits {
+            patience: Duration::from_secs(section.heal_after_secs),
+            most: section.heal_limit,
+            window: Duration::from_secs(section.heal_window_mins.saturating_mul(60)),
+        },
     })
 }
 

@@ -13,6 +13,7 @@ use jeroboam_api::{Listener, Server};
 use jeroboam_engine::{Clock, SystemClock};
 use jeroboam_metrics::{MEDIA_TYPE, Metrics, StoreState};
 use jeroboam_store::{Store, StoreError};
+use jeroboam_types::HealthStatus;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -88,6 +89,7 @@ impl Source {
         let now = SystemClock.now();
         let backlog = self.store.engine().backlog(now).await?;
         let clusters = self.store.clusters().by_status().await?;
+        let health = self.store.health().count().await?;
         let (connections, idle_connections) = self.store.connections();
         Ok(StoreState {
             connections,
@@ -102,6 +104,10 @@ impl Source {
             clusters: clusters
                 .into_iter()
                 .map(|(status, count)| (status.as_str(), count))
+                .collect(),
+            health: health
+                .into_iter()
+                .map(|(health, count)| (health.map_or("none", HealthStatus::as_str), count))
                 .collect(),
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jeroboam_blueprint::api::{Api, summary};
 use jeroboam_blueprint::nodes;
-use jeroboam_driver::{Access, Ask, Report};
+use jeroboam_driver::{Access, ApiHealth, Ask, Health, NodeHealth, Report};
 use serde::Deserialize;
 
 use crate::marks::{Mark, Marks};
@@ -17,6 +17,12 @@ const ANSWER_PER_NODE: usize = 64 << 10;
 
 /// Characters of a version that a node tells.
 const LONGEST_VERSION: usize = 40;
+
+/// Characters of what a node says of itself, and of the name of a check.
+const LONGEST_WORDS: usize = 200;
+
+/// Failing checks that are named.
+const NAMED_CHECKS: usize = 10;
 
 /// `GET /version`.
 #[derive(Deserialize)]
@@ -68,6 +74,10 @@ struct Condition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -92,6 +102,20 @@ impl KubeNode {
         }
     }
 
+    /// Why it is not ready, in the words of the kubelet or of the controller that misses it.
+    fn unreadiness(&self) -> String {
+        let mut conditions = self.status.conditions.iter();
+        let Some(ready) = conditions.find(|condition| condition.kind == "Ready") else {
+            return "is not ready".to_owned();
+        };
+        let words = [ready.reason.as_str(), ready.message.as_str()];
+        let words: Vec<&str> = words.into_iter().filter(|words| !words.is_empty()).collect();
+        match words.is_empty() {
+            true => "is not ready".to_owned(),
+            false => format!("is not ready: {}", shortened(&words.join(": "))),
+        }
+    }
+
     /// kubeadm's mark; `master` up to 1.23.
     fn is_master(&self) -> bool {
         let roles = [
@@ -100,6 +124,95 @@ impl KubeNode {
         ];
         roles.iter().any(|role| self.metadata.labels.contains_key(*role))
     }
+}
+
+/// Looks at the health of a cluster that stands.
+pub(crate) async fn health(ask: &Ask, access: &Access) -> Health {
+    match try_health(ask, access).await {
+        Ok(health) => health,
+        Err(cause) => Health::silent(cause),
+    }
+}
+
+async fn try_health(ask: &Ask, access: &Access) -> Result<Health, String> {
+    let nodes_asked = options::check_counts(ask).map_err(|invalid| invalid.to_string())?;
+    let api = Api::new("Kubernetes API", access)?;
+    let answer = api.ask("readyz?verbose").await?;
+    let mut state = ApiHealth::Ok;
+    if !answer.status().is_success() {
+        let status = answer.status();
+        let text = api.body(answer, LONGEST_ANSWER).await.unwrap_or_default();
+        state = ApiHealth::Failing(match failing(&String::from_utf8_lossy(&text)) {
+            Some(checks) => format!("not ready: {checks}"),
+            None => format!("not ready: {status}"),
+        });
+    }
+    let found: Result<NodeList, String> = api
+        .load("api/v1/nodes", longest_list(nodes_asked), |_| None)
+        .await;
+    let found = match (found, &state) {
+        (Ok(found), _) => found.items,
+        (Err(cause), ApiHealth::Ok) => {
+            state = ApiHealth::Failing(cause);
+            return Ok(Health {
+                api: state,
+                nodes: Vec::new(),
+            });
+        }
+        (Err(_), _) => {
+            return Ok(Health {
+                api: state,
+                nodes: Vec::new(),
+            });
+        }
+    };
+    let mut nodes: Vec<NodeHealth> = nodes::nodes(&ask.groups)
+        .iter()
+        .map(|node| {
+            let server = node.key("server");
+            let name = ask.cloud_name(&server);
+            let listed = found.iter().find(|listed| listed.metadata.name == name);
+            let lack = match listed {
+                Some(listed) => (!listed.is_ready()).then(|| listed.unreadiness()),
+                None => Some("is missing".to_owned()),
+            };
+            NodeHealth {
+                name,
+                server: Some(server),
+                lack,
+            }
+        })
+        .collect();
+    let known = |name: &str| nodes.iter().any(|node| node.name == name);
+    let strangers: Vec<NodeHealth> = found
+        .iter()
+        .filter(|listed| !known(&listed.metadata.name))
+        .map(|listed| NodeHealth {
+            name: shortened(&listed.metadata.name),
+            server: None,
+            lack: (!listed.is_ready()).then(|| listed.unreadiness()),
+        })
+        .collect();
+    nodes.extend(strangers);
+    Ok(Health { api: state, nodes })
+}
+
+/// The checks that fail in what `/readyz?verbose` answers, such as `etcd, poststarthook/start-apiextensions-informers`.
+fn failing(text: &str) -> Option<String> {
+    let named = text.lines().filter_map(|line| line.strip_prefix("[-]"));
+    let names = named.map(|line| shortened(line.split(' ').next().unwrap_or_default()));
+    let names: Vec<String> = names.take(NAMED_CHECKS).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn shortened(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.take(LONGEST_WORDS).collect()
+}
+
+/// Longest list of so many nodes, in bytes.
+fn longest_list(nodes: u64) -> usize {
+    LONGEST_ANSWER + ANSWER_PER_NODE * usize::try_from(nodes).unwrap_or(0)
 }
 
 /// Looks once.
@@ -112,13 +225,14 @@ pub(crate) async fn check(ask: &Ask, access: &Access) -> Report {
 
 async fn look(ask: &Ask, access: &Access) -> Result<Report, String> {
     let nodes_asked = options::check_counts(ask).map_err(|invalid| invalid.to_string())?;
-    let longest = LONGEST_ANSWER + ANSWER_PER_NODE * usize::try_from(nodes_asked).unwrap_or(0);
     let api = Api::new("Kubernetes API", access)?;
     let readiness = api.ask("readyz").await?;
     if !readiness.status().is_success() {
         return Err(format!("the Kubernetes API is not ready: {}", readiness.status()));
     }
-    let NodeList { items: found } = api.load("api/v1/nodes", longest, |_| None).await?;
+    let NodeList { items: found } = api
+        .load("api/v1/nodes", longest_list(nodes_asked), |_| None)
+        .await?;
     let nodes = nodes::nodes(&ask.groups);
     let expected: BTreeMap<String, Expected> = nodes
         .iter()

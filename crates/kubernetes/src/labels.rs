@@ -328,6 +328,20 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         "what containerd asks before a registry; * stands for every other registry",
     ),
     label(
+        "auto_healing_enabled",
+        Bool,
+        Value("false"),
+        Cluster,
+        "replaces nodes that are not ready for long",
+    ),
+    label(
+        "auto_healing_controller",
+        Text,
+        Nothing,
+        Cluster,
+        "magnum-auto-healer leaves health and healing to a controller of that name in the cluster",
+    ),
+    label(
         "boot_volume_size",
         GIB,
         Operator {

@@ -25,7 +25,8 @@ mod programs;
 
 use async_trait::async_trait;
 use jeroboam_driver::{
-    Access, Ask, Departure, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
+    Access, Ask, Departure, Driver, DriverError, Graph, Health, Invalid, LabelSpec, Made, NodeAsk, Provides,
+    Report,
 };
 use jeroboam_types::{Coe, NodeGroup, Revision, ServerType};
 use secrecy::SecretString;
@@ -133,6 +134,10 @@ impl Driver for KubernetesDriver {
 
     async fn check(&self, ask: &Ask, access: &Access) -> Report {
         check::check(ask, access).await
+    }
+
+    async fn health(&self, ask: &Ask, access: &Access) -> Health {
+        check::health(ask, access).await
     }
 
     async fn leave(&self, _: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {

@@ -14,6 +14,9 @@ use crate::http::InFlight;
 /// Upper ends of the durations' buckets, in seconds.
 const BUCKETS: [f64; 10] = [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
 
+/// The same for looks at the health.
+const LOOK_BUCKETS: [f64; 7] = [0.01, 0.03, 0.1, 0.3, 1.0, 5.0, 20.0];
+
 /// Numbers of the engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -22,6 +25,19 @@ pub struct Engine {
     clusters: Gauge,
     leases_lost: Counter,
     database_failures: Counter,
+    looks: Family<Look, Counter>,
+    look_durations: Histogram,
+    replacements: Family<Replacement, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Look {
+    health: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Replacement {
+    role: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,6 +59,9 @@ impl Engine {
             clusters: Gauge::default(),
             leases_lost: Counter::default(),
             database_failures: Counter::default(),
+            looks: Family::default(),
+            look_durations: Histogram::new(LOOK_BUCKETS),
+            replacements: Family::default(),
         };
         registry.register(
             "jeroboam_engine_operations",
@@ -69,7 +88,33 @@ impl Engine {
             "Times that the engine could not read or write what it needed",
             new.database_failures.clone(),
         );
+        registry.register(
+            "jeroboam_health_looks",
+            "Looks at the health of clusters, by what they found",
+            new.looks.clone(),
+        );
+        registry.register(
+            "jeroboam_health_look_duration_seconds",
+            "How long looks at the health of clusters took",
+            new.look_durations.clone(),
+        );
+        registry.register(
+            "jeroboam_health_replacements",
+            "Lost nodes whose replacement was begun",
+            new.replacements.clone(),
+        );
         new
+    }
+
+    /// The health of a cluster was looked at.
+    pub fn looked(&self, health: &'static str, elapsed: Duration) {
+        self.looks.get_or_create(&Look { health }).inc();
+        self.look_durations.observe(elapsed.as_secs_f64());
+    }
+
+    /// The replacement of a lost node was begun: of a `master` or of a `worker`.
+    pub fn replaced(&self, role: &'static str) {
+        self.replacements.get_or_create(&Replacement { role }).inc();
     }
 
     /// An operation ended.

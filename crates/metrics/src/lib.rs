@@ -118,7 +118,10 @@ mod tests {
             work_held: 2,
             lag: Duration::from_millis(1500),
             clusters: vec![("CREATE_COMPLETE", 7)],
+            health: vec![("HEALTHY", 6)],
         });
+        metrics.engine().looked("HEALTHY", Duration::from_millis(20));
+        metrics.engine().replaced("worker");
         metrics.store().is_ahead(-1.5);
         let text = metrics.text();
         for line in [
@@ -134,6 +137,10 @@ mod tests {
             "jeroboam_engine_work_lag_seconds 1.5",
             "jeroboam_database_connections{state=\"used\"} 1",
             "jeroboam_clusters{status=\"CREATE_COMPLETE\"} 7",
+            "jeroboam_clusters_health{health=\"HEALTHY\"} 6",
+            "jeroboam_health_looks_total{health=\"HEALTHY\"} 1",
+            "jeroboam_health_look_duration_seconds_bucket{le=\"0.03\"} 1",
+            "jeroboam_health_replacements_total{role=\"worker\"} 1",
             "jeroboam_clock_ahead_of_database_seconds -1.5",
         ] {
             assert!(

@@ -25,6 +25,8 @@ pub struct StoreState {
     pub lag: Duration,
     /// Numbers of clusters by status.
     pub clusters: Vec<(&'static str, u64)>,
+    /// Numbers of clusters that stand by health.
+    pub health: Vec<(&'static str, u64)>,
 }
 
 /// Numbers of the database.
@@ -36,6 +38,7 @@ pub struct Store {
     work_held: Gauge,
     lag: Gauge<f64, AtomicU64>,
     clusters: Family<Clusters, Gauge>,
+    health: Family<Health, Gauge>,
     clock_ahead: Gauge<f64, AtomicU64>,
 }
 
@@ -49,6 +52,11 @@ struct Clusters {
     status: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Health {
+    health: &'static str,
+}
+
 impl Store {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let new = Self {
@@ -58,6 +66,7 @@ impl Store {
             work_held: Gauge::default(),
             lag: Gauge::default(),
             clusters: Family::default(),
+            health: Family::default(),
             clock_ahead: Gauge::default(),
         };
         registry.register(
@@ -87,6 +96,11 @@ impl Store {
         );
         registry.register("jeroboam_clusters", "Clusters", new.clusters.clone());
         registry.register(
+            "jeroboam_clusters_health",
+            "Clusters that stand, by health",
+            new.health.clone(),
+        );
+        registry.register(
             "jeroboam_clock_ahead_of_database_seconds",
             "How far the clock of this host is ahead of that of the database",
             new.clock_ahead.clone(),
@@ -111,6 +125,10 @@ impl Store {
         self.work_due.set(signed(state.work_due));
         self.work_held.set(signed(state.work_held));
         self.lag.set(state.lag.as_secs_f64());
+        self.health.clear();
+        for (health, count) in &state.health {
+            self.health.get_or_create(&Health { health }).set(signed(*count));
+        }
         self.clusters.clear();
         for (status, count) in &state.clusters {
             self.clusters

@@ -15,6 +15,7 @@ use sea_orm::{
     QuerySelect, QueryTrait, Select,
 };
 
+pub(crate) use change::with_health;
 pub use change::{ChangeError, ClusterChange, Seen, Standing, Terms};
 pub use create::{CreateError, NewCluster};
 pub use summary::ClusterSummary;

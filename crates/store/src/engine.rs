@@ -165,18 +165,34 @@ impl Engine<'_> {
         }
     }
 
-    async fn work(&self, cluster_id: ClusterId, row: work::Model) -> Result<Work, StoreError> {
+    /// The wish alone; `None` when there is no such cluster, or its template is gone or cannot be read.
+    pub(crate) async fn asked(
+        &self,
+        cluster: ClusterId,
+        row: &work::Model,
+    ) -> Result<Option<Ask>, StoreError> {
+        match self.parts(cluster, row).await {
+            Ok((_, _, ask)) => Ok(ask),
+            Err(StoreError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The cluster, its groups, and the wish.
+    async fn parts(
+        &self,
+        cluster: ClusterId,
+        row: &work::Model,
+    ) -> Result<(Cluster, Vec<NodeGroup>, Option<Ask>), StoreError> {
         let db = &self.0.db;
-        let uuid = cluster_id.to_string();
         let found = cluster::Entity::find()
-            .filter(cluster::Column::Uuid.eq(uuid))
+            .filter(cluster::Column::Uuid.eq(cluster.to_string()))
             .find_also_related(template::Entity)
             .one(db)
             .await?;
+        let groups = load_groups(db, cluster).await?;
         let (cluster, template) = found.ok_or(StoreError::NotFound)?;
         let cluster = Cluster::try_from(cluster)?;
-        let groups = load_groups(db, cluster_id).await?;
-        let ledger = load_ledger(db, cluster_id).await?;
         // A deletion must not fail for a row that it does not need.
         let resolved = serde_json::from_str(&row.resolved).ok();
         let template = template.and_then(|template| ClusterTemplate::try_from(template).ok());
@@ -190,6 +206,12 @@ impl Engine<'_> {
                 .collect(),
             resolved,
         });
+        Ok((cluster, groups, ask))
+    }
+
+    async fn work(&self, cluster_id: ClusterId, row: work::Model) -> Result<Work, StoreError> {
+        let (cluster, groups, ask) = self.parts(cluster_id, &row).await?;
+        let ledger = load_ledger(&self.0.db, cluster_id).await?;
         Ok(Work {
             ask,
             cluster,

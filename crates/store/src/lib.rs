@@ -14,6 +14,7 @@ mod clock;
 mod clusters;
 mod engine;
 mod error;
+mod health;
 mod migration;
 mod node_tokens;
 mod page;
@@ -35,6 +36,7 @@ pub use engine::{
     Backlog, Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Upgraded, Work,
 };
 pub use error::{Cause, StoreError};
+pub use health::{Health, Patient, Turn};
 pub use node_tokens::NodeToken;
 pub use page::{Filter, Page, SortKey, Table};
 pub use quotas::{CLUSTER_RESOURCE, QuotaRow, Quotas};

@@ -1,6 +1,7 @@
 //! The schema's versions. The list only grows: a version that was released is never changed.
 
 mod answers;
+mod health;
 mod list_indexes;
 mod node_numbers;
 mod node_tokens;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(node_numbers::Migration),
             Box::new(node_tokens::Migration),
             Box::new(rolls::Migration),
+            Box::new(health::Migration),
         ]
     }
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod cluster;
+pub(crate) mod health;
 pub(crate) mod ledger;
 pub(crate) mod node_token;
 pub(crate) mod nodegroup;

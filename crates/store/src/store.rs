@@ -18,7 +18,7 @@ use sea_orm::{
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::url::{self, Target};
-use crate::{Answers, Clusters, Engine, Quotas, Services, StoreError, Templates, migration};
+use crate::{Answers, Clusters, Engine, Health, Quotas, Services, StoreError, Templates, migration};
 
 /// How long a call waits for a free connection, or for another process's write to the SQLite file.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -168,6 +168,11 @@ impl Store {
     /// The engine's side: leases, the ledger, outcomes, sealed secrets.
     pub fn engine(&self) -> Engine<'_> {
         Engine(self)
+    }
+
+    /// The health of clusters.
+    pub fn health(&self) -> Health<'_> {
+        Health(self)
     }
 
     /// Answers of creates that may be asked for again.

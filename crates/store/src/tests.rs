@@ -6,6 +6,7 @@ mod changes;
 mod clusters;
 mod failures;
 mod fixture;
+mod health;
 mod leases;
 mod ledger;
 mod lists;

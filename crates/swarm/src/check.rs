@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jeroboam_blueprint::api::{Api, summary};
 use jeroboam_blueprint::nodes;
-use jeroboam_driver::{Access, Ask, Report};
+use jeroboam_driver::{Access, ApiHealth, Ask, Health, NodeHealth, Report};
 use serde::Deserialize;
 
 use crate::options;
@@ -13,6 +13,9 @@ use crate::options;
 /// node takes about 3 KiB, and rebuilt nodes leave theirs behind.
 const LONGEST_ANSWER: usize = 1 << 20;
 pub(crate) const ANSWER_PER_NODE: usize = 8 << 10;
+
+/// Characters of what a swarm says of a node.
+const LONGEST_WORDS: usize = 200;
 
 /// Longest list of so many nodes, in bytes.
 pub(crate) fn longest_list(nodes: u64) -> usize {
@@ -54,6 +57,8 @@ struct Description {
 #[serde(rename_all = "PascalCase")]
 struct NodeStatus {
     state: String,
+    #[serde(default)]
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +96,73 @@ async fn look(ask: &Ask, access: &Access) -> Result<Report, String> {
         coe_version: version.clone(),
         container_version: Some(version),
     })
+}
+
+/// Looks at the health of a swarm that stands.
+pub(crate) async fn health(ask: &Ask, access: &Access) -> Health {
+    let nodes_asked = match options::check_counts(ask) {
+        Ok(nodes_asked) => nodes_asked,
+        Err(invalid) => return Health::silent(invalid.to_string()),
+    };
+    let api = match Api::new("Docker API", access) {
+        Ok(api) => api,
+        Err(cause) => return Health::silent(cause),
+    };
+    // Docker answers this at once; the list of nodes needs a leader.
+    if let Err(cause) = api.ask("_ping").await {
+        return Health::silent(cause);
+    }
+    let explained = |status| (status == 503).then_some("the swarm has no leader");
+    let found: Vec<SwarmNode> = match api.load("nodes", longest_list(nodes_asked), explained).await {
+        Ok(found) => found,
+        Err(cause) => {
+            return Health {
+                api: ApiHealth::Failing(cause),
+                nodes: Vec::new(),
+            };
+        }
+    };
+    let nodes = nodes::nodes(&ask.groups);
+    let nodes = nodes.iter().map(|node| {
+        let server = node.key("server");
+        let name = ask.cloud_name(&server);
+        NodeHealth {
+            lack: lost(&found, &name, node.manager),
+            server: Some(server),
+            name,
+        }
+    });
+    Health {
+        api: ApiHealth::Ok,
+        nodes: nodes.collect(),
+    }
+}
+
+/// Why a node is lost to the swarm; `None` for one that is not. A tenant may drain, promote and demote nodes, so what
+/// they are for is theirs.
+fn lost(found: &[SwarmNode], name: &str, manager: bool) -> Option<String> {
+    let lack = |node: &SwarmNode| {
+        let unreachable = |status: &ManagerStatus| manager && status.reachability == "unreachable";
+        if node.status.state != "ready" {
+            let words = [node.status.state.as_str(), node.status.message.as_str()];
+            let words: Vec<&str> = words.into_iter().filter(|words| !words.is_empty()).collect();
+            let words: String = words.join(": ").chars().take(LONGEST_WORDS).collect();
+            Some(format!("is not ready: {words}"))
+        } else if node.manager_status.as_ref().is_some_and(unreachable) {
+            Some("is not reachable as a manager".to_owned())
+        } else {
+            None
+        }
+    };
+    let mut selves = found.iter().filter(|node| node.description.hostname == name);
+    let first = match selves.next() {
+        Some(node) => lack(node)?,
+        None => return Some("is missing".to_owned()),
+    };
+    match selves.any(|node| lack(node).is_none()) {
+        true => None,
+        false => Some(first),
+    }
 }
 
 /// What a node lacks; `None` for one that is ready. Of a rebuilt node the swarm also lists the old self, which

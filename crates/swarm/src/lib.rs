@@ -19,7 +19,8 @@ mod programs;
 
 use async_trait::async_trait;
 use jeroboam_driver::{
-    Access, Ask, Departure, Driver, DriverError, Graph, Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
+    Access, Ask, Departure, Driver, DriverError, Graph, Health, Invalid, LabelSpec, Made, NodeAsk, Provides,
+    Report,
 };
 use jeroboam_types::{Coe, ServerType};
 use secrecy::SecretString;
@@ -94,6 +95,10 @@ impl Driver for SwarmDriver {
 
     async fn check(&self, ask: &Ask, access: &Access) -> Report {
         check::check(ask, access).await
+    }
+
+    async fn health(&self, ask: &Ask, access: &Access) -> Health {
+        check::health(ask, access).await
     }
 
     /// A swarm's managers know each other by what their own disks hold, so the last of them cannot be replaced.

@@ -9,6 +9,7 @@ pub mod ids;
 pub mod labels;
 pub mod name;
 pub mod nodegroup;
+pub mod repair;
 pub mod roll;
 pub mod status;
 pub mod template;

@@ -104,6 +104,8 @@ pub enum Change {
     Resize,
     /// Health that somebody else watches.
     Health,
+    /// Another machine for a node that is lost.
+    Repair,
     /// Another template.
     Upgrade,
     /// New certificate authorities.
@@ -125,6 +127,7 @@ impl Change {
             Self::NodeCount => "changed",
             Self::Resize => "resized",
             Self::Health => "given a health",
+            Self::Repair => "repaired",
             Self::Upgrade => "upgraded",
             Self::RotateAuthorities => "given new certificate authorities",
             Self::RotateCredential => "given a new credential",
@@ -146,7 +149,9 @@ impl Change {
             None => return !status.is_in_progress() && !status.is_failed(),
         }
         match self {
-            Self::NodeCount | Self::Upgrade | Self::RotateAuthorities => !status.is_in_progress(),
+            Self::NodeCount | Self::Repair | Self::Upgrade | Self::RotateAuthorities => {
+                !status.is_in_progress()
+            }
             Self::Resize
             | Self::Health
             | Self::RotateCredential
@@ -193,6 +198,9 @@ pub enum HealthStatus {
 }
 
 impl HealthStatus {
+    /// Every value.
+    pub const ALL: &[Self] = &[Self::Healthy, Self::Unhealthy, Self::Unknown];
+
     /// The health as the API writes it.
     pub fn as_str(self) -> &'static str {
         match self {

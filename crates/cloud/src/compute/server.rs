@@ -89,6 +89,15 @@ pub async fn servers_named(session: &Session, name: &str) -> Result<Vec<Server>,
     Ok(all.into_iter().map(Server::from).collect())
 }
 
+/// The project's servers whose names begin so.
+pub async fn servers_beginning(session: &Session, prefix: &str) -> Result<Vec<Server>, Error> {
+    let pattern = format!("^{}", literally(prefix));
+    let query = call(session, Method::GET, &["servers", "detail"]).query("name", pattern);
+    let mut all: Vec<Body> = query.list("servers").await?;
+    all.retain(|server| server.name.starts_with(prefix));
+    Ok(all.into_iter().map(Server::from).collect())
+}
+
 /// A server. `NotFound` when it is gone.
 pub async fn show_server(session: &Session, id: &str) -> Result<Server, Error> {
     let body: Body = call(session, Method::GET, &["servers", id])
@@ -114,14 +123,17 @@ pub async fn console_log(session: &Session, id: &str, lines: u32) -> Result<Stri
 
 /// Nova's filter by name is a regular expression that may match anywhere.
 fn exactly(name: &str) -> String {
-    let mut pattern = String::from("^");
+    format!("^{}$", literally(name))
+}
+
+fn literally(name: &str) -> String {
+    let mut pattern = String::new();
     for part in name.chars() {
         if !(part.is_alphanumeric() || part == '-' || part == '_' || part == ' ') {
             pattern.push('\\');
         }
         pattern.push(part);
     }
-    pattern.push('$');
     pattern
 }
 

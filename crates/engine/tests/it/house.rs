@@ -181,6 +181,8 @@ impl House {
             update_limit: Duration::from_secs(60),
             certificate_days: 10,
             bootstrap: None,
+            health: None,
+            diagnose_after: Duration::from_secs(60),
             rsa_bits: 2_048,
         }
     }

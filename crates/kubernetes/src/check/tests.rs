@@ -113,3 +113,67 @@ async fn only_the_clusters_own_authority_is_trusted() {
     let unknown = KubernetesDriver.check(&ask(1, 2), &distrustful).await;
     assert!(matches!(unknown, Report::NotYet(text) if text.contains("invalid peer certificate")));
 }
+
+async fn health_at(readiness: (u16, Value), nodes: Value) -> Health {
+    let answers = Answers::from([
+        ("GET /readyz?verbose".into(), readiness),
+        ("GET /api/v1/nodes".into(), (200, json!({"items": nodes}))),
+    ]);
+    let address = tls_server("127.0.0.1", answers);
+    KubernetesDriver
+        .health(&ask(1, 1), &access(address, Authority::Cluster))
+        .await
+}
+
+#[tokio::test]
+async fn health_tells_of_every_node_and_of_every_check_that_fails() {
+    let name = |name: &str| ask(1, 1).cloud_name(&Key::new("server", name));
+    let stranger = json!({"metadata": {"name": "a-stranger"}, "status": {"conditions": []}});
+    let mut worker = listed("worker-0", "x");
+    worker["status"]["nodeInfo"]["kubeletVersion"] = json!("v1.33.3");
+    let master = listed("master-0", "node-role.kubernetes.io/control-plane");
+    let good = health_at((200, json!("ok")), json!([master, worker])).await;
+    assert!(good.is_good(), "{good:?}");
+    worker["status"]["conditions"][1] = json!({
+        "type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown",
+        "message": "Kubelet stopped posting node status.",
+    });
+    let seen = health_at((200, json!("ok")), json!([worker, stranger])).await;
+    assert_eq!(seen.api, ApiHealth::Ok);
+    let lacks: Vec<(&str, bool, Option<&str>)> = seen
+        .nodes
+        .iter()
+        .map(|node| (node.name.as_str(), node.server.is_some(), node.lack.as_deref()))
+        .collect();
+    assert_eq!(
+        lacks,
+        [
+            (name("master-0").as_str(), true, Some("is missing")),
+            (
+                name("worker-0").as_str(),
+                true,
+                Some("is not ready: NodeStatusUnknown: Kubelet stopped posting node status.")
+            ),
+            ("a-stranger", false, Some("is not ready")),
+        ]
+    );
+    let failing =
+        "[+]ping ok\n[-]etcd failed: reason withheld\n[-]poststarthook/rbac failed: x\nreadyz check failed";
+    assert_eq!(
+        super::failing(failing).as_deref(),
+        Some("etcd, poststarthook/rbac")
+    );
+    let down = health_at((500, json!("x")), json!([])).await;
+    assert_eq!(
+        down.api,
+        ApiHealth::Failing("not ready: 500 Internal Server Error".into())
+    );
+    assert_eq!(down.nodes.len(), 2, "the nodes are told all the same");
+    let stranger = KubernetesDriver
+        .health(
+            &ask(1, 1),
+            &access(tls_server("127.0.0.1", Answers::new()), Authority::Node),
+        )
+        .await;
+    assert!(matches!(stranger.api, ApiHealth::Silent(cause) if cause.contains("does not answer")));
+}

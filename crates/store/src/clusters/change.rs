@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::{ClusterRow, Clusters, load_groups, load_ledger, refuse_changed};
 use crate::row::{cluster, fitting, json, ledger, moment_of, nodegroup, parsed, template, work};
-use crate::{Answer, GoalKind, StoreError, answers};
+use crate::{Answer, GoalKind, StoreError, Turn, answers, health};
 
 /// What is asked of a cluster now, to work out a change from.
 #[derive(Clone, Debug)]
@@ -153,6 +153,36 @@ impl Clusters<'_> {
         tx.finish(result).await
     }
 
+    /// Writes the replacement of lost nodes as a change, with what is to be remembered of it, unless anything else is
+    /// asked or done, or it is another one's turn to look: [`ChangeError::Overtaken`]. `reason` is shown for it.
+    pub async fn request_repair(
+        &self,
+        change: &ClusterChange,
+        reason: &str,
+        turn: &Turn,
+    ) -> Result<(), ChangeError> {
+        let tx = self.0.begin().await?;
+        let result = async {
+            let row = lock(&tx, change.cluster).await?;
+            // A change may be under way that the status does not tell of, such as that of a credential.
+            if row.settled_generation != row.generation || row.lease_owner.is_some() {
+                return Err(ChangeError::Overtaken);
+            }
+            match health::keep(&tx, turn).await {
+                Err(StoreError::Stale) => return Err(ChangeError::Overtaken),
+                other => other?,
+            }
+            request(&tx, change, None).await?;
+            let told = cluster::ActiveModel {
+                status_reason: ActiveValue::Set(Some(reason.to_owned())),
+                ..Default::default()
+            };
+            write_cluster(&tx, change.cluster, told).await
+        }
+        .await;
+        tx.finish(result).await
+    }
+
     /// Writes what somebody else says of a cluster's health, if the cluster is what was `seen` of it, else
     /// [`StoreError::Stale`]. Nothing is asked of the engine.
     pub async fn set_health(
@@ -181,7 +211,8 @@ impl Clusters<'_> {
     }
 }
 
-fn with_health(
+/// The two columns of a cluster's health.
+pub(crate) fn with_health(
     health: Option<HealthStatus>,
     reason: &BTreeMap<String, String>,
 ) -> Result<cluster::ActiveModel, StoreError> {

@@ -5,9 +5,9 @@ use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, Pagina
 
 use super::progress::write_addresses;
 use super::{Claim, Engine, Settlement, Upgraded, fence, held};
-use crate::StoreError;
 use crate::row::work::{self, NEVER};
 use crate::row::{cluster, fitting, json, ledger, moment_of, nodegroup, sealed, template};
+use crate::{StoreError, health};
 
 impl Engine<'_> {
     /// Writes how the work ended and gives the lease back; the work is not due again until something is asked.
@@ -126,6 +126,9 @@ async fn settle(tx: &DatabaseTransaction, claim: &Claim, settlement: &Settlement
             .await?;
     }
     write_rolls(tx, claim, &settlement.stopped).await?;
+    if health::is_watched(settlement.status) {
+        health::wake(tx, claim.cluster, settlement.now).await?;
+    }
     if let Some(upgraded) = &settlement.upgraded {
         record(tx, claim, upgraded).await?;
     }
@@ -192,6 +195,7 @@ async fn forget(tx: &DatabaseTransaction, claim: &Claim, generation: i64) -> Res
         )));
     }
     crate::node_tokens::forget(tx, &uuid).await?;
+    health::forget(tx, &uuid).await?;
     sealed::Entity::delete_many()
         .filter(sealed::Column::ClusterUuid.eq(uuid.as_str()))
         .exec(tx)

@@ -15,7 +15,7 @@ use crate::{
     Settlement, Standing, Store, StoreError, Terms,
 };
 
-async fn show(store: &Store, cluster: ClusterId) -> ClusterRow {
+pub async fn show(store: &Store, cluster: ClusterId) -> ClusterRow {
     store
         .clusters()
         .find(&Scope::All, &Ident::Uuid(cluster.0))
@@ -24,7 +24,7 @@ async fn show(store: &Store, cluster: ClusterId) -> ClusterRow {
 }
 
 /// Ends the work under a claim.
-async fn settle(store: &Store, claim: &Claim, status: Status, gone: Vec<NodeGroup>) {
+pub async fn settle(store: &Store, claim: &Claim, status: Status, gone: Vec<NodeGroup>) {
     let work = store.engine().load(claim).await.unwrap();
     let settlement = Settlement {
         generation: work.generation,
@@ -49,14 +49,14 @@ async fn settle(store: &Store, claim: &Claim, status: Status, gone: Vec<NodeGrou
 }
 
 /// A cluster that was created.
-async fn standing_cluster(store: &Store) -> ClusterId {
+pub async fn standing_cluster(store: &Store) -> ClusterId {
     let new = stored_cluster(store).await;
     let claim = claim(store, "a", NOW).await;
     settle(store, &claim, Status::CreateComplete, Vec::new()).await;
     new.cluster.uuid
 }
 
-fn change(standing: &Standing, change: Change) -> ClusterChange {
+pub fn change(standing: &Standing, change: Change) -> ClusterChange {
     ClusterChange {
         cluster: standing.ask.cluster.uuid,
         change,

@@ -145,3 +145,56 @@ async fn an_answer_without_end_is_not_kept() {
         "{text}"
     );
 }
+
+async fn health_at(nodes: (u16, Value)) -> Health {
+    let answers = Answers::from([
+        ("GET /_ping".into(), (200, json!("OK"))),
+        ("GET /nodes".into(), nodes),
+    ]);
+    let address = tls_server("127.0.0.1", answers);
+    SwarmDriver
+        .health(&ask(1, 2), &access(address, Authority::Cluster))
+        .await
+}
+
+#[tokio::test]
+async fn health_tells_of_lost_nodes_and_lets_tenants_use_theirs_as_they_like() {
+    let nodes = |change: fn(&mut Value)| {
+        let mut nodes = json!([
+            listed("master-0", true),
+            listed("worker-0", false),
+            listed("worker-1", false)
+        ]);
+        change(&mut nodes);
+        (200, nodes)
+    };
+    let used = |nodes: &mut Value| {
+        nodes[1]["Spec"]["Availability"] = json!("drain");
+        nodes[2]["Spec"]["Role"] = json!("manager");
+    };
+    for change in [used, |_: &mut Value| {}] {
+        let health = health_at(nodes(change)).await;
+        assert!(health.is_good() && health.nodes.len() == 3, "{health:?}");
+    }
+    let lost = |nodes: &mut Value| {
+        nodes[0]["ManagerStatus"]["Reachability"] = json!("unreachable");
+        nodes[1]["Status"] = json!({"State": "down", "Message": "heartbeat failure"});
+        nodes.as_array_mut().unwrap().remove(2);
+    };
+    let health = health_at(nodes(lost)).await;
+    let lacks: Vec<&str> = health
+        .nodes
+        .iter()
+        .filter_map(|node| node.lack.as_deref())
+        .collect();
+    assert_eq!(
+        lacks,
+        [
+            "is not reachable as a manager",
+            "is not ready: down: heartbeat failure",
+            "is missing"
+        ]
+    );
+    let headless = health_at((503, json!({"message": "The swarm does not have a leader."}))).await;
+    assert_eq!(headless.api, ApiHealth::Failing("the swarm has no leader".into()));
+}

@@ -104,6 +104,15 @@ const MIN_NODE_COUNT: LabelSpec = LabelSpec {
     description: "least size of the default worker group",
 };
 
+/// Whether lost nodes are replaced.
+const AUTO_HEALING_ENABLED: LabelSpec = LabelSpec {
+    name: "auto_healing_enabled",
+    kind: LabelKind::Bool,
+    default: LabelDefault::Value("false"),
+    reach: LabelReach::Cluster,
+    description: "replaces nodes that are not ready for long",
+};
+
 /// All of them.
 pub(crate) const ALL: &[LabelSpec] = &[
     WORKER_OPEN_PORTS,
@@ -120,6 +129,7 @@ pub(crate) const ALL: &[LabelSpec] = &[
     clients::LABELS[4],
     PLAIN_USER_DATA,
     MIN_NODE_COUNT,
+    AUTO_HEALING_ENABLED,
 ];
 
 #[cfg(test)]
@@ -160,7 +170,9 @@ mod tests {
             "a\nb",
             "99999999999999999999",
         ];
-        for spec in ALL.iter().filter(|spec| spec.name != MIN_NODE_COUNT.name) {
+        // The API and the engine read these themselves.
+        let others = [MIN_NODE_COUNT.name, AUTO_HEALING_ENABLED.name];
+        for spec in ALL.iter().filter(|spec| !others.contains(&spec.name)) {
             for value in values {
                 let mut ask = ask(1, 1);
                 ask.cluster.master_lb_enabled = Some(true);

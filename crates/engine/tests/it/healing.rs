@@ -1,0 +1,441 @@
+//! The health of clusters, and nodes that are lost behind the engine's back.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jeroboam_driver::graph::Made;
+use jeroboam_driver::{
+    Access, ApiHealth, Ask, Departure, Driver, DriverError, Drivers, Graph, Health, Invalid, Key, NodeAsk,
+    NodeHealth, Provides, Report,
+};
+use jeroboam_engine::{Options, Watch};
+use jeroboam_simcloud::Service;
+use jeroboam_simcloud::faults::{Effect, Rule};
+use jeroboam_simcloud::nova::State;
+use jeroboam_store::ClusterRow;
+use jeroboam_swarm::SwarmDriver;
+use jeroboam_types::nodegroup::DEFAULT_WORKER;
+use jeroboam_types::repair::Limits;
+use jeroboam_types::{ClusterId, HealthStatus, Labels, Status};
+
+use crate::changes::on;
+use crate::house::{House, within};
+
+/// Looks all the time.
+fn watching(options: &mut Options) {
+    options.health = Some(Watch {
+        interval: Duration::from_millis(50),
+        parallel: 4,
+        limit: Duration::from_secs(5),
+        repair: Limits {
+            patience: Duration::from_millis(300),
+            most: 3,
+            window: Duration::from_secs(3_600),
+        },
+    });
+}
+
+/// A cluster that stands and wants its nodes to be replaced, or not.
+async fn standing(house: &House, masters: i32, workers: i32, healing: &str) -> ClusterId {
+    let labels = Labels::from_iter([("auto_healing_enabled", healing)]);
+    let cluster = house
+        .ask(masters, workers, |new| new.cluster.labels = labels)
+        .await;
+    house.settled_as(cluster, Status::CreateComplete).await;
+    cluster
+}
+
+/// The cluster once it is as wanted.
+async fn until(
+    house: &House,
+    cluster: ClusterId,
+    what: &str,
+    is_so: impl Fn(&ClusterRow) -> bool,
+) -> ClusterRow {
+    let mut last = None;
+    let waiting = async {
+        loop {
+            let row = house.show(cluster).await.expect("the cluster is there");
+            if is_so(&row) {
+                return row;
+            }
+            last = Some(row);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    match tokio::time::timeout(Duration::from_secs(60), waiting).await {
+        Ok(row) => row,
+        Err(_) => panic!("never {what}: {last:#?}"),
+    }
+}
+
+/// Deletes a server as a tenant may.
+async fn destroy(house: &House, name: &str) {
+    let id = &house.ids("servers")[name];
+    jeroboam_cloud::compute::delete_server(&house.tenant(), id)
+        .await
+        .unwrap();
+}
+
+fn power_off(house: &House, names: &[&str]) {
+    set_state(house, names, State::Stopped);
+}
+
+/// All at once, so that nobody sees some of them only.
+fn set_state(house: &House, names: &[&str], state: State) {
+    let ids = house.ids("servers");
+    house.cloud.with_world(|world| {
+        for name in names {
+            world.nova.servers.get_mut(&ids[*name]).unwrap().state = state;
+        }
+    });
+}
+
+fn is_healed(row: &ClusterRow) -> bool {
+    row.cluster.status == Status::UpdateComplete && row.cluster.health_status == Some(HealthStatus::Healthy)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_health_of_a_cluster_is_told_and_follows_its_nodes() {
+    let house = House::build().await;
+    let engine = house.engine(watching).await;
+    let cluster = standing(&house, 1, 2, "false").await;
+    let healthy = |row: &ClusterRow| row.cluster.health_status == Some(HealthStatus::Healthy);
+    let row = until(&house, cluster, "healthy", healthy).await;
+    let states: Vec<&str> = row
+        .cluster
+        .health_status_reason
+        .values()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(states, ["ok", "True", "True", "True"]);
+    let updated = row.cluster.updated_at;
+
+    power_off(&house, &["worker-1"]);
+    let unhealthy = |row: &ClusterRow| row.cluster.health_status == Some(HealthStatus::Unhealthy);
+    let row = until(&house, cluster, "unhealthy", unhealthy).await;
+    let reason = |end: &str| {
+        let mut pairs = row.cluster.health_status_reason.iter();
+        pairs
+            .find(|(key, _)| key.ends_with(end))
+            .map(|(_, value)| value.as_str())
+    };
+    assert_eq!(reason("-worker-1.Ready"), Some("False"));
+    assert_eq!(reason("-worker-1.Reason"), Some("its server is in SHUTOFF"));
+    assert_eq!(reason("-worker-0.Ready"), Some("True"));
+    assert_eq!(
+        (row.cluster.status, row.cluster.updated_at),
+        (Status::CreateComplete, updated)
+    );
+    // Nobody wants it to be replaced, however long it is so.
+    tokio::time::timeout(Duration::from_millis(800), async {
+        loop {
+            assert_eq!(
+                house.show(cluster).await.unwrap().cluster.status,
+                Status::CreateComplete
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .unwrap_err();
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_lost_is_replaced() {
+    let house = House::build().await;
+    let engine = house.engine(watching).await;
+    let cluster = standing(&house, 1, 4, "true").await;
+    let before = house.ids("servers");
+    destroy(&house, "worker-1").await;
+    let row = until(&house, cluster, "healed", is_healed).await;
+    let reason = row.cluster.status_reason.unwrap();
+    assert_eq!(reason, "auto-healing: worker-1 is replaced: its server is gone");
+    let after = house.ids("servers");
+    assert_eq!(
+        after.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["master-0", "worker-0", "worker-2", "worker-3", "worker-4"]
+    );
+    assert!(
+        ["master-0", "worker-0", "worker-2"]
+            .iter()
+            .all(|name| after[*name] == before[*name])
+    );
+    assert_eq!(row.groups[1].nodes, [0, 2, 3, 4]);
+
+    power_off(&house, &["worker-4"]);
+    let renewed = |row: &ClusterRow| is_healed(row) && row.groups[1].nodes == [0, 1, 2, 3];
+    let row = until(&house, cluster, "healed again", renewed).await;
+    assert!(
+        row.cluster
+            .status_reason
+            .unwrap()
+            .contains("worker-4 is replaced: its server is in SHUTOFF")
+    );
+    assert_eq!(house.servers().len(), 5);
+    // What somebody asks for has a status of its own.
+    house.resize(cluster, DEFAULT_WORKER, 2, &[]).await;
+    let row = house.settled_as(cluster, Status::UpdateComplete).await;
+    assert_eq!(row.cluster.status_reason, None);
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_three_masters_gets_a_new_machine_behind_its_addresses() {
+    let house = House::build().await;
+    let engine = house.engine(watching).await;
+    let cluster = standing(&house, 3, 1, "true").await;
+    let (servers, ports) = (house.ids("servers"), house.ids("ports"));
+    destroy(&house, "master-1").await;
+    let row = until(&house, cluster, "healed", is_healed).await;
+    let (new_servers, new_ports) = (house.ids("servers"), house.ids("ports"));
+    assert_eq!(new_servers.len(), 4);
+    assert_ne!(servers["master-1"], new_servers["master-1"]);
+    assert_eq!(servers["master-0"], new_servers["master-0"]);
+    assert_eq!(ports["master-1"], new_ports["master-1"]);
+    assert!(row.groups[0].is_uniform());
+    assert_eq!(row.groups[0].nodes, [0, 1, 2]);
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_breaker_opens_and_says_so() {
+    let house = House::build().await;
+    let engine = house.engine(watching).await;
+    let cluster = standing(&house, 1, 6, "true").await;
+    let paused = |row: &ClusterRow| {
+        let reason = &row.cluster.health_status_reason;
+        reason.get("auto_healing").cloned().unwrap_or_default()
+    };
+    power_off(&house, &["worker-0", "worker-1", "worker-2"]);
+    let row = until(&house, cluster, "paused", |row| {
+        paused(row).contains("3 of 6 nodes")
+    })
+    .await;
+    assert_eq!(row.cluster.status, Status::CreateComplete);
+    // One comes back by itself; a third is no more than may be.
+    set_state(&house, &["worker-0"], State::Active);
+    until(&house, cluster, "healed", is_healed).await;
+    assert_eq!(house.servers().len(), 7);
+    engine.stop().await;
+
+    // Two were replaced; one more may be, also after a restart.
+    let engine = house.engine(watching).await;
+    destroy(&house, "worker-0").await;
+    let third = |row: &ClusterRow| is_healed(row) && !row.groups[1].nodes.contains(&0);
+    until(&house, cluster, "healed of the third", third).await;
+    destroy(&house, "worker-3").await;
+    let open = |row: &ClusterRow| paused(row).contains("3 nodes were replaced within 60 minutes");
+    let row = until(&house, cluster, "open", open).await;
+    assert_eq!(row.cluster.status, Status::UpdateComplete);
+    assert_eq!(house.servers().len(), 6);
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_only_master_is_never_replaced() {
+    let house = House::build().await;
+    let engine = house.engine(watching).await;
+    let cluster = standing(&house, 1, 2, "true").await;
+    destroy(&house, "master-0").await;
+    let told = |row: &ClusterRow| {
+        let paused = row.cluster.health_status_reason.get("auto_healing");
+        paused.is_some_and(|paused| paused == "paused: the only node of the control plane is lost")
+    };
+    let row = until(&house, cluster, "told", told).await;
+    assert_eq!(row.cluster.status, Status::CreateComplete);
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replacement_that_fails_is_tried_again_and_what_somebody_asked_for_is_not() {
+    let house = House::build().await;
+    let engine = house.engine(watching).await;
+    let cluster = standing(&house, 1, 3, "true").await;
+    let refused = || {
+        let effect = Effect::Status {
+            status: 400,
+            retry_after: None,
+        };
+        Rule {
+            times: Some(1),
+            ..Rule::new(on(Service::Compute, "POST", "*/servers"), effect)
+        }
+    };
+    house.cloud.faults().add(refused());
+    destroy(&house, "worker-2").await;
+    let row = until(&house, cluster, "failed", |row| {
+        row.cluster.status == Status::UpdateFailed
+    })
+    .await;
+    let reason = row.cluster.status_reason.unwrap();
+    assert!(
+        reason.starts_with("auto-healing: worker-2 is replaced: its server is gone; server:worker-3"),
+        "{reason}"
+    );
+    until(&house, cluster, "healed", is_healed).await;
+    assert_eq!(house.servers().len(), 4);
+
+    house.cloud.faults().add(refused());
+    house.resize(cluster, DEFAULT_WORKER, 4, &[]).await;
+    house.settled_as(cluster, Status::UpdateFailed).await;
+    destroy(&house, "worker-0").await;
+    let unhealthy = |row: &ClusterRow| row.cluster.health_status == Some(HealthStatus::Unhealthy);
+    let row = until(&house, cluster, "unhealthy", unhealthy).await;
+    assert_eq!(row.cluster.status, Status::UpdateFailed);
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn engines_that_die_again_and_again_replace_a_node_once() {
+    let house = House::build().await;
+    let first = house.engine(watching).await;
+    let cluster = standing(&house, 1, 3, "true").await;
+    first.crash().await;
+    destroy(&house, "worker-1").await;
+    for round in 0..12_u64 {
+        let engine = house.engine(watching).await;
+        tokio::time::sleep(Duration::from_millis(30 + 17 * round)).await;
+        engine.crash().await;
+    }
+    let engine = house.engine(watching).await;
+    let row = until(&house, cluster, "healed", is_healed).await;
+    assert_eq!(row.groups[1].nodes, [0, 2, 3], "replaced once");
+    assert_eq!(house.servers().len(), 4);
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+/// The swarm driver, whose swarm says what it is told to.
+#[derive(Clone, Default)]
+struct Puppet {
+    api: Arc<Mutex<Option<ApiHealth>>>,
+    /// What nodes lack, by the ends of their names.
+    lacks: Arc<Mutex<BTreeMap<&'static str, &'static str>>>,
+    left: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl Driver for Puppet {
+    fn name(&self) -> &'static str {
+        "swarm"
+    }
+
+    fn provides(&self) -> &'static [Provides] {
+        SwarmDriver.provides()
+    }
+
+    fn validate(&self, ask: &Ask) -> Result<(), Invalid> {
+        SwarmDriver.validate(ask)
+    }
+
+    fn graph(&self, ask: &Ask) -> Result<Graph, DriverError> {
+        SwarmDriver.graph(ask)
+    }
+
+    fn user_data(&self, node: &NodeAsk<'_>) -> Result<Vec<u8>, DriverError> {
+        SwarmDriver.user_data(node)
+    }
+
+    fn api_address(&self, ask: &Ask, made: &Made) -> Option<String> {
+        SwarmDriver.api_address(ask, made)
+    }
+
+    async fn check(&self, _: &Ask, _: &Access) -> Report {
+        Report::Ready {
+            coe_version: "27".to_owned(),
+            container_version: None,
+        }
+    }
+
+    async fn health(&self, ask: &Ask, access: &Access) -> Health {
+        assert!(access.client.is_some() && access.address.starts_with("tcp://"));
+        let lacks = self.lacks.lock().unwrap();
+        let nodes = ask.groups.iter().flat_map(|group| {
+            let stem = if group.is_master() { "master" } else { "worker" };
+            group
+                .nodes
+                .iter()
+                .map(move |number| Key::new("server", format!("{stem}-{number}")))
+        });
+        Health {
+            api: self.api.lock().unwrap().clone().unwrap_or(ApiHealth::Ok),
+            nodes: nodes
+                .map(|key| NodeHealth {
+                    name: ask.cloud_name(&key),
+                    lack: lacks.get(key.name()).map(|lack| (*lack).to_owned()),
+                    server: Some(key),
+                })
+                .collect(),
+        }
+    }
+
+    async fn leave(&self, _: &Ask, _: &Access, host_name: &str, _: bool) -> Departure {
+        self.left.lock().unwrap().push(host_name.to_owned());
+        Departure::Gone
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_the_coe_misses_leaves_it_and_is_replaced_but_not_while_the_api_is_silent() {
+    let mut house = House::build().await;
+    let puppet = Puppet::default();
+    house.drivers = Drivers::new(vec![Arc::new(puppet.clone())]);
+    let change = |options: &mut Options| {
+        watching(options);
+        options.trust_server_active = false;
+    };
+    let engine = house.engine(change).await;
+    let cluster = standing(&house, 1, 3, "true").await;
+    *puppet.api.lock().unwrap() = Some(ApiHealth::Silent("timed out".to_owned()));
+    puppet
+        .lacks
+        .lock()
+        .unwrap()
+        .insert("worker-2", "is not ready: NodeStatusUnknown");
+    let silent = |row: &ClusterRow| {
+        row.cluster
+            .health_status_reason
+            .get("api")
+            .is_some_and(|api| api == "timed out")
+    };
+    let row = until(&house, cluster, "silent", silent).await;
+    assert_eq!(
+        row.cluster.health_status,
+        Some(HealthStatus::Unhealthy),
+        "it has a floating IP"
+    );
+    let seen = std::time::Instant::now();
+    within(async {
+        // Longer than a node is given.
+        while seen.elapsed() < Duration::from_millis(600) {
+            assert_eq!(
+                house.show(cluster).await.unwrap().cluster.status,
+                Status::CreateComplete
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    *puppet.api.lock().unwrap() = None;
+    let row = until(&house, cluster, "healed", is_healed).await;
+    let reason = row.cluster.status_reason.unwrap();
+    assert_eq!(
+        reason,
+        "auto-healing: worker-2 is replaced: is not ready: NodeStatusUnknown"
+    );
+    assert_eq!(row.groups[1].nodes, [0, 1, 3]);
+    let left = puppet.left.lock().unwrap().clone();
+    assert!(left.len() == 1 && left[0].ends_with("-worker-2"), "{left:?}");
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
