@@ -124,6 +124,9 @@ trustee_domain_admin_password = secret
 trust_server_active = true
 laboratory = true
 
+[kubernetes]
+health_polling_interval = 1
+
 [quotas]
 max_clusters_per_project = 100000
 
@@ -132,6 +135,8 @@ lease_secs = 10
 call_timeout_secs = 3
 settle_secs = 1
 retry_limit = 8
+heal_after_secs = 1
+heal_limit = 1000
 budget_server_secs = 40
 budget_load_balancer_secs = 40
 budget_volume_secs = 40

@@ -13,6 +13,7 @@ struct Counts {
     deleted: u32,
     changed: u32,
     change_failed: u32,
+    healed: u32,
     delete_failed: u32,
     failures: BTreeMap<String, u32>,
     stuck: Vec<String>,
@@ -59,6 +60,11 @@ impl Tally {
         *counts.failures.entry(format!("change: {reason}")).or_default() += 1;
     }
 
+    /// A node that was lost was replaced.
+    pub fn healed(&self) {
+        self.counts().healed += 1;
+    }
+
     /// A cluster is gone.
     pub fn deleted(&self) {
         self.counts().deleted += 1;
@@ -94,7 +100,7 @@ impl Tally {
         let mut text = format!(
             "{runs} clusters in {:.0} s, the service killed {kills} times\n\
              created {}, failed with a reason {}, deleted half-way {}, deleted {}, deletions asked again {}\n\
-             changed {}, changes asked again {}\n",
+             changed {}, changes asked again {}, lost nodes replaced {}\n",
             elapsed.as_secs_f64(),
             counts.complete,
             failed - counts.delete_failed - counts.change_failed,
@@ -103,6 +109,7 @@ impl Tally {
             counts.delete_failed,
             counts.changed,
             counts.change_failed,
+            counts.healed,
         );
         for (reason, count) in &counts.failures {
             text.push_str(&format!("  {count:>5} x {reason}\n"));

@@ -153,6 +153,20 @@ impl Tenant {
         bail!("{method} {path} never succeeded")
     }
 
+    /// Deletes a server in the cloud, past the service.
+    pub async fn destroy(&self, url: &str) -> anyhow::Result<()> {
+        for _ in 0..TRIES {
+            let call = self.client.delete(url).header("X-Auth-Token", &self.token);
+            if let Ok(answer) = call.send().await
+                && (answer.status().is_success() || answer.status() == StatusCode::NOT_FOUND)
+            {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("{url} was never deleted")
+    }
+
     /// Asks for a deletion.
     pub async fn delete(&self, name: &str) -> anyhow::Result<()> {
         match self

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jeroboam_simcloud::SimCloud;
+use jeroboam_simcloud::nova::State;
 use serde_json::{Value, json};
 
 use crate::tally::Tally;
@@ -42,6 +43,7 @@ pub async fn walk(
         "master_lb_enabled": masters > 1 || random.f32() < 0.2,
         "floating_ip_enabled": random.bool(),
         "docker_volume_size": (random.f32() < 0.3).then_some(5),
+        "labels": {"auto_healing_enabled": "true"},
     });
     tenant.create(&body).await?;
     if random.f32() < 0.6 {
@@ -53,6 +55,10 @@ pub async fn walk(
             Some("CREATE_COMPLETE") => {
                 tally.complete();
                 check_servers(cloud, &name, masters + workers, tally);
+                if random.f32() < 0.5 && (masters > 1 || workers > 0) {
+                    heal(tenant, cloud, &name, masters, tally, &mut random).await?;
+                    check_servers(cloud, &name, masters + workers, tally);
+                }
                 Changes {
                     tenant,
                     cloud,
@@ -204,6 +210,59 @@ impl Changes<'_> {
         }
         Ok(false)
     }
+}
+
+/// Takes a server away behind the service's back, and waits until there is another one in its place.
+async fn heal(
+    tenant: &Tenant,
+    cloud: &SimCloud,
+    name: &str,
+    masters: u32,
+    tally: &Tally,
+    random: &mut fastrand::Rng,
+) -> anyhow::Result<()> {
+    let prefix = format!("{name}-");
+    let servers = cloud.usage().items;
+    let servers = servers.iter().filter(|item| {
+        // The only master cannot be replaced.
+        let may_go = masters > 1 || item.name.contains("-worker-");
+        item.kind == "servers" && item.name.starts_with(&prefix) && may_go
+    });
+    let servers: Vec<&str> = servers.map(|item| item.id.as_str()).collect();
+    let Some(lost) = random.choice(servers) else {
+        return Ok(());
+    };
+    let state = match random.u32(0..3) {
+        0 => Some(State::Stopped),
+        1 => Some(State::Error),
+        _ => None,
+    };
+    match state {
+        None => {
+            tenant
+                .destroy(&format!("{}/compute/v2.1/servers/{lost}", cloud.base_url()))
+                .await?
+        }
+        Some(state) => cloud.with_world(|world| {
+            if let Some(server) = world.nova.servers.get_mut(lost) {
+                server.state = state;
+            }
+        }),
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(UPDATE_MINS * 60) + SLACK {
+        let shown = tenant.show(name).await?.unwrap_or_default();
+        let is_gone = cloud.with_world(|world| !world.nova.servers.contains_key(lost));
+        if is_gone && shown["status"] == "UPDATE_COMPLETE" {
+            tally.healed();
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    tally.stuck(format!(
+        "{name} lost server {lost} ({state:?}) and has not replaced it"
+    ));
+    Ok(())
 }
 
 /// The cluster once it is no longer in progress; `None` if it still is at the end.
