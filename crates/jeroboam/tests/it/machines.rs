@@ -1,5 +1,9 @@
 //! What boots machines: the demo's whole job, as a person runs it.
 
+mod cloud;
+mod diagnosis;
+mod healing;
+
 use std::process::Command;
 
 use serde_json::Value;

@@ -12,6 +12,7 @@ import time
 
 from .cloud import Cloud, Failed
 from .compare import compare
+from .heal import heal
 from .life import deleted, life
 from .masters import masters
 
@@ -33,7 +34,7 @@ def main():
     arguments.add_argument("--program", required=True, help=argparse.SUPPRESS)
     arguments.add_argument("--image-root", required=True, help=argparse.SUPPRESS)
     arguments.add_argument("--state-dir", default="/var/tmp/jeroboam-e2e", help="where disks and logs are")
-    arguments.add_argument("--only", choices=["life", "masters"], help="one of the two clusters")
+    arguments.add_argument("--only", choices=["life", "masters", "heal"], help="one of the clusters")
     arguments.add_argument("--compare", action="store_true", help="also boot the same user-data by a plain script")
     given = arguments.parse_args()
     certificates = os.path.join(given.state_dir, "certificates")
@@ -41,14 +42,16 @@ def main():
     cloud = Cloud(given.program, given.image_root, given.state_dir)
     step("the cloud and the service run")
     try:
-        if given.only != "masters":
+        if given.only in (None, "life"):
             cluster, seconds = life(cloud, step, os.path.join(certificates, "life"))
             deleted(cloud, step, cluster)
             if given.compare:
                 deleted(cloud, step, compare(cloud, step, os.path.join(certificates, "compare")))
-        if given.only != "life":
+        if given.only in (None, "masters"):
             cluster = masters(cloud, step, os.path.join(certificates, "masters"))
             deleted(cloud, step, cluster)
+        if given.only in (None, "heal"):
+            deleted(cloud, step, heal(cloud, step, os.path.join(certificates, "heal")))
     except Failed as failure:
         keep = shutil.copy(cloud.facts["log"], "/tmp/jeroboam-e2e.log")
         print(f"FAILED: {failure}\nThe service's log: {keep}", file=sys.stderr, flush=True)
