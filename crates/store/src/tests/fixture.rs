@@ -25,7 +25,7 @@ pub const NOW: Millis = Millis(1_790_000_000_123);
 pub async fn on_each(test: impl AsyncFn(Store)) {
     on_each_empty(async |store| {
         store.migrate().await.unwrap();
-        test(store).await;
+        Box::pin(test(store)).await;
     })
     .await;
 }
@@ -35,7 +35,7 @@ pub async fn on_each_empty(test: impl AsyncFn(Store)) {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:///{}", directory.path().join("test.db").display());
     let store = Store::connect(&url, POOL).await.unwrap();
-    test(store.clone()).await;
+    Box::pin(test(store.clone())).await;
     store.close().await.unwrap();
 
     let urls = std::env::var("JEROBOAM_TEST_DATABASES").unwrap_or_default();
@@ -49,7 +49,7 @@ pub async fn on_each_empty(test: impl AsyncFn(Store)) {
             .unwrap();
         let (place, _) = url.rsplit_once('/').unwrap();
         let store = Store::connect(&format!("{place}/{name}"), POOL).await.unwrap();
-        test(store.clone()).await;
+        Box::pin(test(store.clone())).await;
         store.close().await.unwrap();
         server
             .db
