@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use jeroboam_driver::graph::{Balancing, Peer, SecurityRule, ServerSpec};
+use jeroboam_driver::graph::{Balancing, Peer, SecurityRule, ServerSpec, membership};
 use jeroboam_driver::{Ask, Cidr, Graph, Key, Made, PodNetwork, Ref, Resource, Spec};
 
 use crate::network::NetworkOptions;
@@ -149,7 +149,7 @@ impl<'a> Footing<'a> {
 
     /// Adds a node's membership in the COE, and gives its key: the COE needs it.
     pub fn insert_member(graph: &mut Graph, node: &Node<'_>) -> Key {
-        let key = node.key("member");
+        let key = membership(&node.key("server"));
         graph.insert(Resource {
             key: key.clone(),
             needs: BTreeSet::from([node.key("server")]),
@@ -194,7 +194,8 @@ impl<'a> Footing<'a> {
         }
     }
 
-    /// Adds the load balancer of a TCP port of the masters and its floating IP, if asked for, and gives their keys.
+    /// Adds the load balancer of a TCP port of the masters, who is behind it, and its floating IP, if asked for. Gives
+    /// the keys of what has the API's address, and that of the pool.
     /// The cluster's `own` networks may always reach it.
     pub fn insert_load_balancer(
         &self,
@@ -202,20 +203,30 @@ impl<'a> Footing<'a> {
         master_ports: &BTreeSet<Key>,
         port: u16,
         own: &[Cidr],
-    ) -> BTreeSet<Key> {
+    ) -> (BTreeSet<Key>, Option<Key>) {
         let mut keys = BTreeSet::new();
         let (true, Some(subnet)) = (self.options.load_balancer, &self.subnet) else {
-            return keys;
+            return (keys, None);
         };
-        let members = master_ports.iter().cloned().map(Ref::Made).collect();
         let key = load_balancer_key();
         let spec = Spec::LoadBalancer {
             subnet: subnet.clone(),
             port,
-            members,
             balancing: self.balancing(own),
         };
         let target = graph.add(key.clone(), spec);
+        let pool = Key::new("pool", "api");
+        graph.insert(Resource {
+            key: pool.clone(),
+            needs: master_ports.iter().map(membership).collect(),
+            group: None,
+            spec: Spec::Pool {
+                balancer: target.clone(),
+                subnet: subnet.clone(),
+                port,
+                members: master_ports.iter().cloned().map(Ref::Made).collect(),
+            },
+        });
         keys.insert(key);
         if self.options.load_balancer_floating_ip {
             let key = load_balancer_floating_ip_key();
@@ -230,7 +241,7 @@ impl<'a> Footing<'a> {
             });
             keys.insert(key);
         }
-        keys
+        (keys, Some(pool))
     }
 
     fn made_router(&self) -> Option<Ref> {

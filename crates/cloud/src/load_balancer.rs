@@ -1,4 +1,4 @@
-//! Octavia v2: load balancers, made whole in one call and deleted whole in one.
+//! Octavia v2: load balancers, made whole in one call and deleted whole in one, and the members of their pools.
 
 use reqwest::Method;
 use serde::Deserialize;
@@ -30,6 +30,16 @@ pub struct LoadBalancer {
     /// Neutron port of that address; empty until it is known.
     #[serde(default, deserialize_with = "nullable")]
     pub vip_port_id: String,
+    /// Its pools.
+    #[serde(default)]
+    pub pools: Vec<PoolRef>,
+}
+
+/// A pool as its load balancer lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PoolRef {
+    /// Id.
+    pub id: String,
 }
 
 /// A load balancer to be made with all that belongs to it.
@@ -73,6 +83,11 @@ pub struct NewMember {
     pub port: u16,
     /// Subnet that the address is reached through; `None` for the one of the load balancer.
     pub subnet_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    address: String,
 }
 
 impl NewLoadBalancer {
@@ -167,6 +182,23 @@ pub async fn delete_cascade(session: &Session, id: &str) -> Result<(), Error> {
     call(session, Method::DELETE, &path)
         .query("cascade", "true")
         .gone()
+        .await
+}
+
+/// Addresses of a pool's members.
+pub async fn members_of(session: &Session, pool: &str) -> Result<Vec<String>, Error> {
+    let path = ["lbaas", "pools", pool, "members"];
+    let members: Vec<Member> = call(session, Method::GET, &path).list("members").await?;
+    Ok(members.into_iter().map(|member| member.address).collect())
+}
+
+/// Makes a pool have these members and no others. Its load balancer is `PENDING_UPDATE` until that is done, and one
+/// that is pending already is a passing conflict.
+pub async fn replace_members(session: &Session, pool: &str, members: &[NewMember]) -> Result<(), Error> {
+    let members: Vec<Value> = members.iter().map(NewMember::to_json).collect();
+    call(session, Method::PUT, &["lbaas", "pools", pool, "members"])
+        .body(json!({ "members": members }))
+        .done()
         .await
 }
 

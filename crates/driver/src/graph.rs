@@ -156,17 +156,27 @@ pub enum Spec {
     },
     /// Nova server.
     Server(ServerSpec),
-    /// Octavia load balancer with one listener, its pool and its members.
+    /// Octavia load balancer with one listener and its pool, which has no members by itself.
     LoadBalancer {
         /// Subnet of the VIP.
         subnet: Ref,
-        /// TCP port of the listener and of the members.
+        /// TCP port of the listener.
         port: u16,
-        /// Ports (Neutron) whose fixed IPs are the members.
-        members: Vec<Ref>,
         /// How it does its work.
         #[serde(default, skip_serializing_if = "Balancing::is_plain")]
         balancing: Balancing,
+    },
+    /// Who is behind a load balancer: changed in place as nodes come and go. A node's membership in the COE is
+    /// dropped after the node has gone from here.
+    Pool {
+        /// Load balancer.
+        balancer: Ref,
+        /// Subnet that the members are reached through.
+        subnet: Ref,
+        /// TCP port of the members.
+        port: u16,
+        /// Ports (Neutron) whose fixed IPs are the members.
+        members: Vec<Ref>,
     },
     /// A node's membership in the COE, which needs its server. It is made by the node itself; that all members
     /// are ready is what the COE waits for. Dropped by [`crate::Driver::leave`], before the server is, unless all
@@ -262,6 +272,11 @@ pub enum Peer {
     Router(Ref),
 }
 
+/// Key of the membership in the COE of the node that a port, or any resource of that name, is of.
+pub fn membership(of: &Key) -> Key {
+    Key::new("member", of.name())
+}
+
 /// A cluster's resources.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
@@ -291,12 +306,19 @@ impl Graph {
         })
     }
 
-    /// Takes out every resource that is not to stay, also of the needs of the others.
+    /// Takes out every resource that is not to stay, also of the needs of the others, and of pools the nodes whose
+    /// membership does not stay.
     pub fn retain(&mut self, stays: impl Fn(&Resource) -> bool) {
         self.resources.retain(|_, resource| stays(resource));
         let left: BTreeSet<Key> = self.resources.keys().cloned().collect();
         for resource in self.resources.values_mut() {
             resource.needs.retain(|need| left.contains(need));
+            if let Spec::Pool { members, .. } = &mut resource.spec {
+                members.retain(|member| match member {
+                    Ref::Made(port) => left.contains(&membership(port)),
+                    Ref::Given(_) => true,
+                });
+            }
         }
     }
 
@@ -371,14 +393,14 @@ impl Spec {
                 .chain(&server.volumes)
                 .collect(),
             Self::LoadBalancer {
+                subnet, balancing, ..
+            } => std::iter::once(subnet).chain(&balancing.allowed_router).collect(),
+            Self::Pool {
+                balancer,
                 subnet,
                 members,
-                balancing,
                 ..
-            } => std::iter::once(subnet)
-                .chain(members)
-                .chain(&balancing.allowed_router)
-                .collect(),
+            } => [balancer, subnet].into_iter().chain(members).collect(),
         }
     }
 }

@@ -211,7 +211,10 @@ impl Hand<'_> {
             entry.give_up_at = now.plus(self.context.engine.options.budgets.of(&entry.spec));
             self.put(entry.clone()).await?;
         }
-        match self.wait(resource::drop(self.context, &entry, &self.made)).await {
+        match self
+            .wait(resource::drop(self.context, &entry, &self.made, self.wanted))
+            .await
+        {
             // What may yet appear must not be forgotten.
             Ok(true) if (entry.uncertain || entry.maybe_twice) && self.may_still_happen(&entry) => {
                 entry.next_check = entry.tried.plus(self.context.engine.options.settle_time);
@@ -239,8 +242,8 @@ impl Hand<'_> {
 
     /// Gone; one that should be there is made anew.
     async fn dropped(&self, mut entry: Entry) -> Result<Taken, StoreError> {
-        // A COE is made again with the needs that it has by then.
-        if self.wanted.is_none() || entry.spec == Spec::Coe {
+        // A COE and a pool are made again with what they are of by then.
+        if self.wanted.is_none() || matches!(entry.spec, Spec::Coe | Spec::Pool { .. }) {
             debug!(resource = %entry.key, "resource gone");
             return self.removed(entry.key).await;
         }

@@ -105,7 +105,7 @@ impl Budgets {
     pub fn of(&self, spec: &Spec) -> Duration {
         match spec {
             Spec::Server(_) => self.server,
-            Spec::LoadBalancer { .. } => self.load_balancer,
+            Spec::LoadBalancer { .. } | Spec::Pool { .. } => self.load_balancer,
             Spec::Volume { .. } => self.volume,
             Spec::Coe | Spec::Member => self.coe,
             _ => self.other,

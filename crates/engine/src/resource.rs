@@ -7,7 +7,7 @@ mod networking;
 use std::collections::BTreeMap;
 
 use jeroboam_cloud::Error as CloudError;
-use jeroboam_driver::{Departure, Made, Ref, Report, Spec};
+use jeroboam_driver::{Departure, Made, Ref, Report, Resource, Spec};
 use jeroboam_plan::Entry;
 use jeroboam_types::Fault;
 use serde_json::{Value, json};
@@ -42,7 +42,9 @@ type Step<T> = Result<T, StepError>;
 pub(crate) async fn find(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<Vec<Seen>> {
     match &entry.spec {
         Spec::Identity => identity::find(context).await,
-        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Credential => Ok(Vec::new()),
+        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Credential | Spec::Pool { .. } => {
+            Ok(Vec::new())
+        }
         Spec::Network
         | Spec::Subnet { .. }
         | Spec::Router { .. }
@@ -99,12 +101,12 @@ pub(crate) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
         Spec::LoadBalancer {
             subnet,
             port,
-            members,
             balancing,
         } => {
             let session = context.session().await?;
-            balancing::create(&session, entry, made, (subnet, *port, members), balancing).await
+            balancing::create(&session, entry, made, (subnet, *port), balancing).await
         }
+        Spec::Pool { .. } => balancing::fill(&context.session().await?, entry, made).await,
     }
 }
 
@@ -129,14 +131,31 @@ pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> S
             compute::look(&context.session().await?, entry, id).await
         }
         Spec::LoadBalancer { .. } => balancing::look(&context.session().await?, entry, id).await,
+        Spec::Pool { balancer, .. } => {
+            let balancer = self::id(made, balancer)?;
+            balancing::look(&context.session().await?, entry, balancer).await
+        }
     }
 }
 
-/// Drops the resource and everything else of its name. `true` when all of it is gone.
-pub(crate) async fn drop(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> {
+/// Drops the resource and everything else of its name. `true` when all of it is gone. What is `wanted` in its place
+/// may need a part of it.
+pub(crate) async fn drop(
+    context: &Context<'_>,
+    entry: &Entry,
+    made: &Made,
+    wanted: Option<&Resource>,
+) -> Step<bool> {
     match &entry.spec {
         Spec::Identity => return identity::drop_user(context, entry).await,
         Spec::Certificates | Spec::Coe | Spec::Credential => return Ok(true),
+        Spec::Pool { .. } => {
+            return match wanted {
+                Some(wanted) => balancing::empty(&context.session().await?, made, &wanted.spec).await,
+                // It goes with its load balancer.
+                None => Ok(true),
+            };
+        }
         Spec::Member => return Box::pin(leave(context, entry, made)).await,
         // Whoever comes with the token of a server that goes is not let in any more.
         Spec::Server(_) => {
@@ -228,11 +247,12 @@ async fn leave(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> 
     }
 }
 
-/// True for what a call to another service makes: only that can still happen after a crash of this process.
+/// True for what a call to another service makes: only that can still happen after a crash of this process. A pool is
+/// always written whole.
 pub(crate) fn is_remote(spec: &Spec) -> bool {
     !matches!(
         spec,
-        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Credential
+        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Credential | Spec::Pool { .. }
     )
 }
 
@@ -243,7 +263,7 @@ pub(crate) fn service(spec: &Spec) -> &'static str {
         Spec::Certificates | Spec::Coe | Spec::Member => "",
         Spec::Keypair { .. } | Spec::ServerGroup { .. } | Spec::Server(_) => "compute",
         Spec::Volume { .. } => "block-storage",
-        Spec::LoadBalancer { .. } => "load-balancer",
+        Spec::LoadBalancer { .. } | Spec::Pool { .. } => "load-balancer",
         _ => "network",
     }
 }

@@ -43,13 +43,13 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
         .filter(|node| node.manager && options.network.floating_ips)
         .map(|node| node.key("floating-ip"))
         .collect();
-    let api = footing.insert_load_balancer(
+    let (api, pool) = footing.insert_load_balancer(
         &mut graph,
         &master_ports,
         options.api_port,
         &security::own_networks(options),
     );
-    let mut coe_needs: BTreeSet<Key> = api.union(&routes).cloned().collect();
+    let mut coe_needs: BTreeSet<Key> = api.union(&routes).chain(&pool).cloned().collect();
     for node in &nodes {
         // The API's address stands in every node's user-data.
         let mut needs: BTreeSet<Key> = master_ports.iter().chain(footing.way_out()).cloned().collect();

@@ -135,10 +135,10 @@ fn urgency(step: &Step, ledger: &Ledger) -> (u8, Millis) {
     }
 }
 
-/// True for a COE that was looked at with other nodes than it should have now. Its entry stands for nothing in a
-/// cloud: dropped, it is made again when all nodes are there.
+/// True for a COE, or a pool of a load balancer, of other nodes than it should have now. Its entry stands for nothing
+/// in a cloud that could be gone: dropped, it is made again when all nodes are there.
 fn is_outdated(entry: &Entry, resource: &Resource) -> bool {
-    matches!(resource.spec, Spec::Coe) && entry.needs != resource.needs
+    matches!(resource.spec, Spec::Coe | Spec::Pool { .. }) && entry.needs != resource.needs
 }
 
 struct Draft<'a> {
@@ -190,7 +190,12 @@ impl Draft<'_> {
     /// Everything in the ledger that should not be there, from the leaves inwards.
     fn drop_unwanted(&mut self, wanted: Option<&Graph>) {
         let is_unwanted = |key: &Key| wanted.is_none_or(|graph| graph.find(key).is_none());
-        let needed: BTreeSet<&Key> = self.ledger.values().flat_map(|entry| &entry.needs).collect();
+        // What stays needs what it is wanted to need: a worker was made when other masters were there.
+        let needs = |entry: &'_ Entry| match wanted.and_then(|graph| graph.find(&entry.key)) {
+            Some(resource) if !is_outdated(entry, resource) => resource.needs.clone(),
+            _ => entry.needs.clone(),
+        };
+        let needed: BTreeSet<Key> = self.ledger.values().flat_map(needs).collect();
         for entry in self.ledger.values().filter(|entry| is_unwanted(&entry.key)) {
             if needed.contains(&entry.key) || self.busy.contains(&entry.key) {
                 continue;

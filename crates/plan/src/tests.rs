@@ -287,3 +287,56 @@ fn what_can_go_goes_although_the_growth_fails() {
     let plan = plan(&Goal::Present(graph), &half, &BTreeSet::new(), NOW);
     assert_eq!(plan.steps, [Step::Drop(key("member:a"))]);
 }
+
+/// Nodes behind a load balancer.
+fn balanced(members: &[&str]) -> Graph {
+    let mut graph = swarm(members);
+    let balancer = graph.add(
+        key("load-balancer:api"),
+        Spec::LoadBalancer {
+            subnet: Ref::Given("subnet-id".into()),
+            port: 6443,
+            balancing: Default::default(),
+        },
+    );
+    graph.insert(Resource {
+        key: key("pool:api"),
+        needs: members.iter().map(|name| Key::new("member", name)).collect(),
+        group: None,
+        spec: Spec::Pool {
+            balancer,
+            subnet: Ref::Given("subnet-id".into()),
+            port: 6443,
+            members: Vec::new(),
+        },
+    });
+    graph
+}
+
+#[test]
+fn a_node_leaves_its_load_balancer_before_the_coe_and_one_that_comes_is_put_there_when_it_is_made() {
+    let goal = Goal::Present(balanced(&["b", "c"]));
+    let waves = waves_of(&goal, &balanced(&["b", "c"]), built(&balanced(&["a", "b"])));
+    let wave = |step: Step| waves.iter().position(|wave| wave.contains(&step)).unwrap();
+    assert!(wave(Step::Drop(key("pool:api"))) < wave(Step::Drop(key("member:a"))));
+    assert!(wave(Step::Make(key("member:c"))) < wave(Step::Make(key("pool:api"))));
+    assert!(
+        !waves.concat().contains(&Step::Drop(key("load-balancer:api"))),
+        "that stays"
+    );
+}
+
+#[test]
+fn what_a_node_was_made_after_may_go_when_it_is_not_wanted_to_need_it() {
+    let mut before = balanced(&["a", "b"]);
+    let other = before.add(key("network:other"), Spec::Network);
+    // As of a load balancer whose members were a part of it, and of a worker that knew other masters.
+    let mut ledger = built(&before);
+    let Ref::Made(other) = other else { unreachable!() };
+    for name in ["load-balancer:api", "network:a"] {
+        ledger.get_mut(&key(name)).unwrap().needs.insert(other.clone());
+    }
+    let goal = Goal::Present(balanced(&["a", "b"]));
+    let plan = plan(&goal, &ledger, &BTreeSet::new(), NOW);
+    assert_eq!(plan.steps, [Step::Drop(other)]);
+}

@@ -27,14 +27,14 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
         .filter(|node| node.manager)
         .map(|node| node.key("port"))
         .collect();
-    let api = footing.insert_load_balancer(
+    let (api, pool) = footing.insert_load_balancer(
         &mut graph,
         &manager_ports,
         options.api_port,
         &security::own_networks(ask, options),
     );
     let coe = Key::new("coe", "swarm");
-    let mut coe_needs: BTreeSet<Key> = api.clone();
+    let mut coe_needs: BTreeSet<Key> = api.iter().chain(&pool).cloned().collect();
     for node in &nodes {
         let mut needs: BTreeSet<Key> = manager_ports.iter().chain(footing.way_out()).cloned().collect();
         let floating_ip = node.key("floating-ip");

@@ -3,12 +3,13 @@
 use jeroboam_cloud::Session;
 use jeroboam_cloud::load_balancer::{self as octavia, LoadBalancer, NewListener, NewLoadBalancer, NewMember};
 use jeroboam_driver::graph::Balancing;
-use jeroboam_driver::{Made, Ref};
+use jeroboam_driver::{Made, Ref, Spec};
 use jeroboam_plan::Entry;
 use jeroboam_types::Fault;
 use serde_json::json;
 
 use super::{Look, Seen, Step, fact, facts, gone, id, outer_network};
+use crate::fault::StepError;
 
 pub(super) async fn find(session: &Session, entry: &Entry) -> Step<Vec<Seen>> {
     let found = octavia::load_balancers_named(session, &entry.name).await?;
@@ -25,29 +26,17 @@ pub(super) async fn create(
     session: &Session,
     entry: &Entry,
     made: &Made,
-    (subnet, port, members): (&Ref, u16, &[Ref]),
+    (subnet, port): (&Ref, u16),
     asked: &Balancing,
 ) -> Step<Seen> {
     let subnet_id = id(made, subnet)?.to_owned();
-    let members: Step<Vec<NewMember>> = members
-        .iter()
-        .map(|member| {
-            let address = fact(made, member, "address")?.to_owned();
-            Ok(NewMember {
-                name: String::new(),
-                address,
-                port,
-                subnet_id: Some(subnet_id.clone()),
-            })
-        })
-        .collect();
     let listener = NewListener {
         name: entry.name.clone(),
         port,
         allowed_cidrs: allowed_cidrs(asked, made),
         algorithm: Some(asked.algorithm.clone()),
         unmonitored: !asked.monitor,
-        members: members?,
+        members: Vec::new(),
     };
     let new = NewLoadBalancer {
         name: entry.name.clone(),
@@ -70,6 +59,95 @@ fn allowed_cidrs(asked: &Balancing, made: &Made) -> Vec<String> {
         allowed.extend(router.and_then(|router| outer_network(made, router)));
     }
     allowed
+}
+
+/// What a pool is of, as ids in the cloud.
+struct Pool<'a> {
+    balancer: &'a str,
+    subnet: &'a str,
+    port: u16,
+    /// Fixed IPs of the members; those of nodes that have none yet are missing.
+    addresses: Vec<&'a str>,
+}
+
+impl<'a> Pool<'a> {
+    fn of(spec: &'a Spec, made: &'a Made) -> Step<Self> {
+        let Spec::Pool {
+            balancer,
+            subnet,
+            port,
+            members,
+        } = spec
+        else {
+            return Err(StepError::Ours("it is no pool of a load balancer".to_owned()));
+        };
+        Ok(Self {
+            balancer: id(made, balancer)?,
+            subnet: id(made, subnet)?,
+            port: *port,
+            addresses: members
+                .iter()
+                .filter_map(|member| fact(made, member, "address").ok())
+                .collect(),
+        })
+    }
+
+    fn members<'m>(&self, addresses: impl Iterator<Item = &'m str>) -> Vec<NewMember> {
+        let member = |address: &str| NewMember {
+            name: String::new(),
+            address: address.to_owned(),
+            port: self.port,
+            subnet_id: Some(self.subnet.to_owned()),
+        };
+        addresses.map(member).collect()
+    }
+}
+
+/// The load balancer as it is, and the id of its pool.
+async fn pool_of(session: &Session, balancer: &str) -> Step<(LoadBalancer, String)> {
+    let shown = octavia::show_load_balancer(session, balancer).await?;
+    match shown.pools.first().map(|pool| pool.id.clone()) {
+        Some(pool) => Ok((shown, pool)),
+        None => Err(StepError::Again("the load balancer has no pool".to_owned())),
+    }
+}
+
+/// Writes who is behind the load balancer; it is pending until that is so.
+pub(super) async fn fill(session: &Session, entry: &Entry, made: &Made) -> Step<Seen> {
+    let wanted = Pool::of(&entry.spec, made)?;
+    let (mut balancer, pool) = pool_of(session, wanted.balancer).await?;
+    let present = octavia::members_of(session, &pool).await?;
+    // As after a crash of an earlier try: a load balancer that is pending takes no second change.
+    let is_written = present.len() == wanted.addresses.len()
+        && present
+            .iter()
+            .all(|address| wanted.addresses.contains(&address.as_str()));
+    if !is_written {
+        let members = wanted.members(wanted.addresses.iter().copied());
+        octavia::replace_members(session, &pool, &members).await?;
+        balancer = octavia::show_load_balancer(session, wanted.balancer).await?;
+    }
+    Ok(Seen {
+        id: pool,
+        look: state(entry, &balancer),
+    })
+}
+
+/// Takes out of the pool who is not wanted there any more. `true` when no new connection goes there.
+pub(super) async fn empty(session: &Session, made: &Made, wanted: &Spec) -> Step<bool> {
+    let wanted = Pool::of(wanted, made)?;
+    let (balancer, pool) = pool_of(session, wanted.balancer).await?;
+    let present = octavia::members_of(session, &pool).await?;
+    let staying: Vec<&str> = present
+        .iter()
+        .map(String::as_str)
+        .filter(|address| wanted.addresses.contains(address))
+        .collect();
+    if staying.len() == present.len() {
+        return Ok(balancer.provisioning_status == "ACTIVE");
+    }
+    octavia::replace_members(session, &pool, &wanted.members(staying.into_iter())).await?;
+    Ok(false)
 }
 
 pub(super) async fn look(session: &Session, entry: &Entry, id: &str) -> Step<Option<Look>> {

@@ -16,5 +16,6 @@ mod failure;
 mod healing;
 mod house;
 mod identity;
+mod masters;
 mod upgrades;
 mod wishes;
