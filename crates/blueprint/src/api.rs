@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jeroboam_driver::Access;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Certificate, Client, Identity, Response};
-pub use reqwest::{Method, StatusCode, Url};
+use reqwest::{Certificate, Client, Identity};
+pub use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 //!
 //! A node's name depends on its group and its number only, so that it is the same for ever.
 
-use jeroboam_driver::{Invalid, Key};
+use jeroboam_driver::{Ask, Invalid, Key};
 use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER};
 use jeroboam_types::{NodeGroup, cluster};
 
@@ -81,6 +81,15 @@ pub fn nodes(groups: &[NodeGroup]) -> Vec<Node<'_>> {
         }));
     }
     nodes
+}
+
+/// Group that has, or had, a node of this host name.
+pub fn group_of<'a>(ask: &'a Ask, host_name: &str) -> Option<&'a NodeGroup> {
+    ask.groups.iter().find(|group| {
+        let prefix = format!("{}-{}-", ask.prefix(), stem(group));
+        let number = host_name.strip_prefix(&prefix);
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+    })
 }
 
 /// Why the only node of a control plane cannot be replaced, and what can be done.

@@ -16,7 +16,8 @@ use jeroboam_types::{
 use serde_json::Value;
 
 pub use server::{
-    Answers, Requests, TestCertificates, certificates, socket_server, tls_server, tls_server_seen,
+    Answers, Requests, TestCertificates, certificates, socket_server, tls_server, tls_server_by,
+    tls_server_seen,
 };
 
 /// An administrator's way to a COE's API, with a client certificate of some authority.

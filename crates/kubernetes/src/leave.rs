@@ -1,14 +1,19 @@
 //! The way of a node out of the cluster: it gets no new pods, those that it has are evicted, and it is removed.
 //!
 //! Each call takes the next step that the API's own view of the node asks for, and may be repeated. Evictions keep
-//! the budgets that the tenant's disruption budgets leave, until the time for them is over.
+//! the budgets that the tenant's disruption budgets leave, until the time for them is over. A master leaves etcd too,
+//! after a snapshot of that: a machine that just went would count against etcd's majority for ever.
 
 use std::collections::BTreeMap;
 
 use jeroboam_blueprint::api::{Api, Method, StatusCode};
-use jeroboam_driver::{Access, Departure};
+use jeroboam_blueprint::nodes;
+use jeroboam_driver::{Access, Ask, Departure};
+use jeroboam_types::NodeGroup;
 use serde::Deserialize;
 use serde_json::json;
+
+use crate::etcd::Etcd;
 
 /// Longest description of a node, and list of its pods, in bytes.
 const LONGEST_NODE: usize = 1 << 20;
@@ -79,45 +84,68 @@ impl Pod {
 }
 
 /// Takes the next step.
-pub(crate) async fn leave(access: &Access, host_name: &str, overdue: bool) -> Departure {
-    match step(access, host_name, overdue).await {
+pub(crate) async fn leave(ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
+    match step(ask, access, host_name, overdue).await {
         Ok(None) => Departure::Gone,
         Ok(Some(seen)) | Err(seen) => Departure::NotYet(seen),
     }
 }
 
 /// What is still waited for.
-async fn step(access: &Access, host_name: &str, overdue: bool) -> Result<Option<String>, String> {
+async fn step(ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Result<Option<String>, String> {
     let api = Api::new("Kubernetes API", access)?;
-    let path = format!("api/v1/nodes/{host_name}");
-    let answer = api.ask(&path).await?;
-    if answer.status() == StatusCode::NOT_FOUND {
-        return Ok(None);
+    let is_master = nodes::group_of(ask, host_name).is_some_and(NodeGroup::is_master);
+    let etcd = is_master.then(|| Etcd::new(&api, ask, host_name));
+    if let Some(etcd) = &etcd
+        && let Some(waiting) = etcd.save().await?
+    {
+        return Ok(Some(waiting));
     }
+    let path = format!("api/v1/nodes/{host_name}");
+    let is_known = api.ask(&path).await?.status() != StatusCode::NOT_FOUND;
+    if is_known && let Some(waiting) = drain(&api, host_name, overdue).await? {
+        return Ok(Some(waiting));
+    }
+    if let Some(etcd) = &etcd
+        && let Some(waiting) = etcd.remove_member().await?
+    {
+        return Ok(Some(waiting));
+    }
+    if is_known {
+        api.must_change(Method::DELETE, &path, None).await?;
+    }
+    if let Some(etcd) = &etcd {
+        etcd.clean_up().await?;
+    }
+    Ok(None)
+}
+
+/// Moves pods away. Gives what is still waited for.
+async fn drain(api: &Api, host_name: &str, overdue: bool) -> Result<Option<String>, String> {
+    let path = format!("api/v1/nodes/{host_name}");
     let node: Node = api.load(&path, LONGEST_NODE, |_| None).await?;
     if !node.spec.unschedulable {
         let cordon = json!({"spec": {"unschedulable": true}});
         let body = Some(("application/merge-patch+json", &cordon));
         api.must_change(Method::PATCH, &path, body).await?;
     }
-    if !overdue {
-        let path = format!("api/v1/pods?fieldSelector=spec.nodeName%3D{host_name}");
-        let Pods { items } = api.load(&path, LONGEST_PODS, |_| None).await?;
-        let moving: Vec<&Pod> = items.iter().filter(|pod| pod.has_to_move()).collect();
-        for pod in moving
-            .iter()
-            .filter(|pod| pod.metadata.deletion_timestamp.is_none())
-        {
-            evict(&api, pod).await?;
-        }
-        match moving.len() {
-            0 => {}
-            1 => return Ok(Some("a pod of it is being moved to another node".to_owned())),
-            left => return Ok(Some(format!("{left} pods of it are being moved to other nodes"))),
-        }
+    if overdue {
+        return Ok(None);
     }
-    api.must_change(Method::DELETE, &path, None).await?;
-    Ok(None)
+    let path = format!("api/v1/pods?fieldSelector=spec.nodeName%3D{host_name}");
+    let Pods { items } = api.load(&path, LONGEST_PODS, |_| None).await?;
+    let moving: Vec<&Pod> = items.iter().filter(|pod| pod.has_to_move()).collect();
+    for pod in moving
+        .iter()
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+    {
+        evict(api, pod).await?;
+    }
+    Ok(match moving.len() {
+        0 => None,
+        1 => Some("a pod of it is being moved to another node".to_owned()),
+        left => Some(format!("{left} pods of it are being moved to other nodes")),
+    })
 }
 
 /// Asks for an eviction. One that a disruption budget does not allow now (429) is asked for again.

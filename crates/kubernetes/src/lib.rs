@@ -7,6 +7,7 @@
 //! The driver has no state: the graph, the user-data and the expected nodes follow from what is asked.
 
 mod check;
+mod etcd;
 mod graph;
 mod kubeadm;
 mod labels;
@@ -121,8 +122,7 @@ impl Driver for KubernetesDriver {
 
     fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
         jeroboam_blueprint::NetworkOptions::check_surge(ask)?;
-        upgrade::check(ask)?;
-        upgrade::check_control_plane_stays(ask)
+        upgrade::check(ask)
     }
 
     /// `https://<address>:<port>`
@@ -140,7 +140,7 @@ impl Driver for KubernetesDriver {
         check::health(ask, access).await
     }
 
-    async fn leave(&self, _: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
-        leave::leave(access, host_name, overdue).await
+    async fn leave(&self, ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
+        leave::leave(ask, access, host_name, overdue).await
     }
 }

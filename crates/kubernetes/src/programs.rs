@@ -163,9 +163,79 @@ fn a_master_that_is_made_again_has_its_old_self_removed_from_etcd_first() {
             .ends_with(r#"-d {"ID":"1234567890123456789"} https://10.0.0.7:2379/v3/cluster/member/remove"#),
         "{asked:?}"
     );
-    assert_eq!(asked.len(), 3);
+    assert_eq!(asked.iter().filter(|call| call.contains("/member/")).count(), 3);
     let all = machine.read("calls");
     assert!(all.find("member/remove").unwrap() < all.find("kubeadm join").unwrap());
+}
+
+/// kubeadm's calls on a master of 1.31.2 that joins masters of a version, with kube-proxy of another.
+fn joining(others: &str, proxy: &str, settings: &[(&str, &str)]) -> Vec<String> {
+    let mut all = vec![
+        ("ROLE", "master"),
+        ("OTHER_MASTERS", "10.0.0.6:6443 10.0.0.7:6443"),
+    ];
+    all.extend(settings);
+    let machine = Machine::new(&all);
+    let answer = format!(
+        r#"case $* in
+        *10.0.0.6*) exit 7 ;;
+        */version) echo '{{"major": "1", "gitVersion": "{others}"}}' ;;
+        */daemonsets/kube-proxy) printf '"image": "registry/kube-proxy:%s",\n"imagePullPolicy": "Always"\n' {proxy} ;;
+        esac"#
+    );
+    machine.program("curl", &answer);
+    assert!(machine.run("join.sh").status.success());
+    let calls = machine.calls("kubeadm");
+    calls
+        .iter()
+        .map(|call| {
+            call.replace(" --config /etc/jeroboam/init.yaml", "")
+                .replace("kubeadm ", "")
+        })
+        .collect()
+}
+
+#[test]
+fn the_first_master_of_a_newer_version_describes_the_cluster_before_it_joins() {
+    let calls = joining("v1.30.9", "v1.30.9", &[]);
+    let expected = [
+        "version -o short",
+        "init phase certs etcd-healthcheck-client --kubernetes-version v1.31.2",
+        "init phase certs apiserver",
+        "init phase kubeconfig admin",
+        "init phase kubeconfig super-admin",
+        "init phase upload-config kubeadm",
+        "init phase upload-config kubelet",
+        "join --config /etc/jeroboam/join.yaml --ignore-preflight-errors=ImagePull",
+    ];
+    assert_eq!(calls, expected, "kube-proxy must not be newer than the API");
+}
+
+#[test]
+fn the_last_master_of_a_newer_version_updates_what_kubeadm_installs() {
+    let calls = joining("v1.31.2", "v1.30.9", &[]);
+    let position = |what: &str| calls.iter().position(|call| call.starts_with(what));
+    assert_eq!(position("init phase upload-config"), None);
+    assert!(
+        position("join") < position("init phase addon kube-proxy"),
+        "{calls:?}"
+    );
+    assert_eq!(calls.last().map(String::as_str), Some("init phase addon coredns"));
+    let without_dns = joining(
+        "v1.31.2",
+        "v1.30.9",
+        &[("INIT_ARGUMENTS", "--skip-phases=addon/coredns")],
+    );
+    assert_eq!(
+        without_dns.last().map(String::as_str),
+        Some("init phase addon kube-proxy")
+    );
+    // One more master of the same version changes nothing.
+    let same = joining("v1.31.2-vendor.1", "v1.31.2", &[]);
+    assert!(
+        same.last().is_some_and(|call| call.starts_with("join")),
+        "{same:?}"
+    );
 }
 
 #[test]

@@ -15,7 +15,11 @@ pub(crate) fn check(ask: &Ask) -> Result<(), Invalid> {
     let masters = || ask.groups.iter().filter(|group| group.is_master());
     let is_alone = cluster::node_count(&ask.groups, true) == 1;
     if let Some(group) = masters().find(|group| is_alone && !group.is_uniform()) {
-        return Err(Invalid::new("nodegroup", nodes::alone(group, "master")));
+        let mut reason = nodes::alone(group, "master");
+        if ask.master_lb_enabled() {
+            reason.push_str("; or resize it to 3 masters, upgrade, and resize it back");
+        }
+        return Err(Invalid::new("nodegroup", reason));
     }
     let mut newest_api: Option<Version> = None;
     let mut oldest_api: Option<Version> = None;
@@ -38,23 +42,6 @@ pub(crate) fn check(ask: &Ask) -> Result<(), Invalid> {
         check_workers(ask, group, api, &newest)?;
     }
     Ok(())
-}
-
-/// Refuses to replace masters. Everything for it is there, but how etcd's members change places has not been tried on
-/// machines, and a control plane is not to be the first.
-pub(crate) fn check_control_plane_stays(ask: &Ask) -> Result<(), Invalid> {
-    let mut groups = ask.groups.iter();
-    match groups.find(|group| group.is_master() && !group.is_uniform()) {
-        Some(group) => Err(Invalid::new(
-            "nodegroup",
-            format!(
-                "driver kubernetes cannot upgrade control planes yet, so node group {} stays; node groups of workers can be \
-                 upgraded, each by its name",
-                group.name
-            ),
-        )),
-        None => Ok(()),
-    }
 }
 
 /// Versions of older revisions that nodes of the group run; those that never came up do not count.

@@ -156,8 +156,13 @@ impl<'a> Own<'a> {
         Ok(machine)
     }
 
+    /// True for the one that starts the cluster. Once that has been there, nobody starts it again: a machine that
+    /// takes the place of the first one joins the others, also when they happen not to answer.
     fn is_first(&self) -> bool {
-        self.node.manager && self.masters.first() == Some(&self.address)
+        let roll = self.node.group.roll.as_ref();
+        let has_been =
+            self.asked.ask.cluster.coe_version.is_some() || roll.is_some_and(|roll| roll.source.is_some());
+        self.node.manager && !has_been && self.masters.first() == Some(&self.address)
     }
 
     /// `host:port` of the API as nodes reach it: inside the network, so that it works without floating IPs.
@@ -281,7 +286,7 @@ impl<'a> Own<'a> {
             // Without any of their own masters keep kubeadm's.
             taints: (!taints.is_empty()).then_some(taints),
         };
-        if self.is_first() {
+        if self.node.manager {
             let cluster = ClusterFacts {
                 name: self.asked.ask.cluster.name.as_str(),
                 endpoint: self.endpoint()?,

@@ -101,7 +101,7 @@ pub fn socket_server(path: &Path, answers: Answers) -> Requests {
     let seen = requests.clone();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            answer(stream, &answers, &seen);
+            answer(stream, &|what: &str, body| by_table(&answers, &seen, what, body));
         }
     });
     requests
@@ -115,6 +115,16 @@ pub fn tls_server(certified: &str, answers: Answers) -> SocketAddr {
 
 /// The same, with a record of the requests.
 pub fn tls_server_seen(certified: &str, answers: Answers, requests: Requests) -> SocketAddr {
+    tls_server_by(certified, move |what, body| {
+        by_table(&answers, &requests, what, body)
+    })
+}
+
+/// An API that makes up its answers: status and JSON by method and path, and the body.
+pub fn tls_server_by(
+    certified: &str,
+    answers: impl Fn(&str, Value) -> (u16, Value) + Send + 'static,
+) -> SocketAddr {
     let request = CertificateRequest {
         common_name: "api".into(),
         organizations: vec![],
@@ -152,14 +162,21 @@ pub fn tls_server_seen(certified: &str, answers: Answers, requests: Requests) ->
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let connection = ServerConnection::new(config.clone()).expect("a connection");
-            answer(StreamOwned::new(connection, stream), &answers, &requests);
+            answer(StreamOwned::new(connection, stream), &answers);
         }
     });
     bound
 }
 
+/// Answers by a table, and notes what is asked.
+fn by_table(answers: &Answers, requests: &Requests, what: &str, body: Value) -> (u16, Value) {
+    requests.lock().expect("requests").push((what.to_owned(), body));
+    let unknown = || (404, serde_json::json!({"message": "no such"}));
+    answers.get(what).cloned().unwrap_or_else(unknown)
+}
+
 /// Answers one request. A caller that goes away, or is refused, is no concern of the server.
-fn answer(stream: impl Read + Write, answers: &Answers, requests: &Requests) {
+fn answer(stream: impl Read + Write, answers: &impl Fn(&str, Value) -> (u16, Value)) {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     if stream.read_line(&mut line).is_err() {
@@ -182,14 +199,7 @@ fn answer(stream: impl Read + Write, answers: &Answers, requests: &Requests) {
     if stream.read_exact(&mut body).is_err() {
         return;
     }
-    requests
-        .lock()
-        .expect("requests")
-        .push((what.clone(), serde_json::from_slice(&body).unwrap_or(Value::Null)));
-    let (status, value) = answers
-        .get(&what)
-        .cloned()
-        .unwrap_or((404, serde_json::json!({"message": "no such"})));
+    let (status, value) = answers(&what, serde_json::from_slice(&body).unwrap_or(Value::Null));
     let text = value.to_string();
     let stream = stream.get_mut();
     let head = format!(

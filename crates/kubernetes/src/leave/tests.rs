@@ -26,7 +26,7 @@ async fn leave_with(node: (u16, Value), pods: Value, overdue: bool) -> (Departur
     let requests: Requests = Arc::new(Mutex::new(Vec::new()));
     let address = tls_server_seen("127.0.0.1", answers, requests.clone());
     let access = access(format!("https://{address}"), Authority::Cluster);
-    let departure = leave(&access, "n", overdue).await;
+    let departure = leave(&crate::options::tests::ask(1, 1), &access, "n", overdue).await;
     let seen = requests.lock().unwrap().clone();
     for (what, body) in &seen {
         // 1.20 and 1.21 refuse policy/v1, and 1.25 and later may refuse policy/v1beta1.

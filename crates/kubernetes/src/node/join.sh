@@ -55,6 +55,57 @@ forget_old_self() {
     done
 }
 
+# others_differ: true when another master serves another version than this one's.
+others_differ() {
+    for other in $OTHER_MASTERS; do
+        runs=$(curl -s -f --connect-timeout 2 --max-time 5 --noproxy '*' --cacert "$root/etc/jeroboam/ca.crt" \
+            "https://$other/version" | sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p')
+        case $runs in
+        '' | "$VERSION" | "$VERSION"[-+]*) ;;
+        *) return 0 ;;
+        esac
+    done
+    return 1
+}
+
+# kubeadm joins by the cluster's own description of itself. A master of another version than the rest is the first of
+# an upgrade, and writes what the kubeadm of its version wants to read there.
+describe_cluster() {
+    kubeadm init phase kubeconfig admin --config /etc/jeroboam/init.yaml || return
+    # Since 1.29 that alone has no rights in a cluster of before.
+    kubeadm init phase kubeconfig super-admin --config /etc/jeroboam/init.yaml 2>/dev/null || :
+    kubeadm init phase upload-config kubeadm --config /etc/jeroboam/init.yaml || return
+    # It has done its work when it begins to wait for the object of this node, which is not there yet.
+    timeout 20 kubeadm init phase upload-config kubelet --config /etc/jeroboam/init.yaml || :
+    rm -f "$root/etc/kubernetes/super-admin.conf"
+}
+
+# before_join: what a master needs besides what kubeadm does.
+before_join() {
+    forget_old_self
+    # With the names of today: those that the cluster keeps are of the day when it was made.
+    kubeadm init phase certs apiserver --config /etc/jeroboam/init.yaml || return
+    ! others_differ || describe_cluster
+}
+
+# What kubeadm has installed in the cluster follows when its last master is of the new version.
+update_addons() {
+    ! others_differ || return 0
+    for other in $OTHER_MASTERS; do
+        pki=$root/etc/kubernetes/pki
+        proxy=$(curl -s -f --connect-timeout 2 --max-time 5 --noproxy '*' --cacert "$root/etc/jeroboam/ca.crt" \
+            --cert "$pki/apiserver-kubelet-client.crt" --key "$pki/apiserver-kubelet-client.key" \
+            "https://$other/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy" |
+            sed -n 's/.*"image": *"\([^"]*\)".*/\1/p' | head -n 1)
+        [ -n "$proxy" ] || continue
+        [ "${proxy##*:}" != "$VERSION" ] || return 0
+        say "kube-proxy and DNS become those of $VERSION"
+        kubeadm init phase addon kube-proxy --config /etc/jeroboam/init.yaml || return
+        [ -n "$INIT_ARGUMENTS" ] || kubeadm init phase addon coredns --config /etc/jeroboam/init.yaml
+        return
+    done
+}
+
 attempt() {
     if [ -d "$root/etc/jeroboam/pki" ]; then
         mkdir -p "$root/etc/kubernetes/pki"
@@ -64,8 +115,8 @@ attempt() {
         say "starting the cluster"
         kubeadm init --config /etc/jeroboam/init.yaml --ignore-preflight-errors=ImagePull $INIT_ARGUMENTS
     else
-        [ -z "$OTHER_MASTERS" ] || forget_old_self
-        kubeadm join --config /etc/jeroboam/join.yaml --ignore-preflight-errors=ImagePull
+        { [ -z "$OTHER_MASTERS" ] || before_join; } &&
+            kubeadm join --config /etc/jeroboam/join.yaml --ignore-preflight-errors=ImagePull
     fi >>"$log" 2>&1
 }
 
@@ -107,3 +158,8 @@ until attempt; do
 done
 touch "$root/var/lib/jeroboam/member"
 say "$HOST_NAME is a node of the cluster"
+tries=30
+until [ -z "$OTHER_MASTERS" ] || update_addons >>"$log" 2>&1 || [ "$tries" -le 0 ]; do
+    tries=$((tries - 1))
+    sleep 10
+done

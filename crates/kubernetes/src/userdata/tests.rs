@@ -198,7 +198,10 @@ fn masters_have_the_authorities_and_join_one_after_the_other() {
         assert!(init.contains(&format!("\"{address}\"")), "{key} in {init}");
     }
     let last = files(&write(&ask, "master-2"));
-    assert!(!last.contains_key("/etc/jeroboam/init.yaml"));
+    assert!(
+        last["/etc/jeroboam/init.yaml"].contains(port("master-2")),
+        "its own certificate of the API is made by this"
+    );
     assert_eq!(setting(&last, "ROLE"), "master");
     assert_eq!(
         setting(&last, "PREVIOUS_MASTER"),
@@ -461,4 +464,16 @@ fn ignition_gets_the_same_files_as_cloud_init() {
             bootstrap.is_none()
         );
     }
+}
+
+#[test]
+fn a_cluster_that_has_been_there_is_never_started_again() {
+    let role = |ask: &Ask| -> String {
+        let settings = &files(&write(ask, "master-0"))["/etc/jeroboam/node.env"];
+        settings.lines().next().unwrap().to_owned()
+    };
+    let mut ask = ask(3, 0);
+    assert_eq!(role(&ask), "ROLE='first'");
+    ask.cluster.coe_version = Some("v1.31.2".into());
+    assert_eq!(role(&ask), "ROLE='master'");
 }
