@@ -107,6 +107,10 @@ impl Driver for KubernetesDriver {
         userdata::secrets(node, &options_of(node)?)
     }
 
+    fn validate_master_resize(&self, ask: &Ask, masters: i32) -> Result<(), Invalid> {
+        options::check_masters(ask, masters)
+    }
+
     fn revision(&self, ask: &Ask, group: &NodeGroup) -> Revision {
         Revision {
             version: options::version_of(ask, group)

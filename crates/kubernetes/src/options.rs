@@ -163,14 +163,32 @@ pub(crate) fn check_counts(ask: &Ask) -> Result<u64, Invalid> {
     let all = jeroboam_blueprint::nodes::check_counts(&ask.groups, "a cluster", "masters")?;
     let masters = jeroboam_types::cluster::node_count(&ask.groups, true);
     if masters > MOST_MASTERS {
-        let reason = format!("{masters} masters are too many: 1, 3, 5 or {MOST_MASTERS} are possible");
-        return Err(Invalid::new("master_count", reason));
+        return Err(Invalid::new("master_count", too_many(masters)));
     }
     if masters > 1 && !ask.master_lb_enabled() {
         let reason = "more than one master needs a load balancer in front of the API";
         return Err(Invalid::new("master_lb_enabled", reason));
     }
     Ok(all)
+}
+
+/// Checks another number of masters of a cluster that stands.
+pub(crate) fn check_masters(ask: &Ask, masters: i32) -> Result<(), Invalid> {
+    let reason = if masters < 1 || masters % 2 == 0 {
+        format!("{masters} masters cannot decide by majority: an odd number is needed")
+    } else if masters > MOST_MASTERS {
+        too_many(masters)
+    } else if masters > 1 && !ask.master_lb_enabled() {
+        "a cluster without a load balancer has one master: its nodes and clients know the API by that one's address"
+            .to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Invalid::new("node_count", reason))
+}
+
+fn too_many(masters: i32) -> String {
+    format!("{masters} masters are too many: 1, 3, 5 or {MOST_MASTERS} are possible")
 }
 
 /// Taints of a group's nodes.

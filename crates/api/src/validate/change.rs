@@ -129,6 +129,10 @@ pub(crate) fn resize(
         driver
             .validate_master_resize(&standing.ask, node_count)
             .map_err(|invalid| ApiError::invalid_field(&invalid.field, invalid.reason))?;
+        if group.nodes.iter().all(|node| going.contains(node)) {
+            let reason = "at least one master has to stay: what the cluster knows is on the masters alone";
+            return Err(ApiError::invalid_field("nodes_to_remove", reason.to_owned()));
+        }
     } else if !group.allows(node_count) {
         let most = group.max_node_count.filter(|most| *most != 0);
         return Err(ApiError::bad_request(format!(

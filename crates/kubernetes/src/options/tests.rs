@@ -145,3 +145,33 @@ fn right_values_are_read_and_unknown_labels_ignored() {
     assert_eq!(labels[0].1, "default-worker");
     assert_eq!(labels[2], ("disk".to_owned(), "ssd".to_owned()));
 }
+
+#[test]
+fn another_number_of_masters_is_odd_and_needs_a_load_balancer() {
+    let mut ask = ask(1, 1);
+    for (balanced, masters, refusal) in [
+        (true, 1, None),
+        (true, 3, None),
+        (true, 7, None),
+        (true, 0, Some("odd")),
+        (true, 2, Some("odd")),
+        (true, -1, Some("odd")),
+        (true, 9, Some("too many")),
+        (false, 1, None),
+        (false, 3, Some("load balancer")),
+    ] {
+        ask.cluster.master_lb_enabled = Some(balanced);
+        let refused = check_masters(&ask, masters).err();
+        let said = refused.map(|invalid| (invalid.field, invalid.reason));
+        match (refusal, said) {
+            (None, None) => {}
+            (Some(word), Some((field, reason))) => {
+                assert!(
+                    field == "node_count" && reason.contains(word),
+                    "{masters}: {reason}"
+                );
+            }
+            (_, said) => panic!("{masters} with {balanced}: {said:?}"),
+        }
+    }
+}
