@@ -10,12 +10,15 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 
 REPOSITORY = "localhost/kube"
 KUBERNETES = "v1.20.2"
+# The same programs under the name of the next version, of which Debian has no source: an upgrade sees two versions.
+LATER = "v1.20.3"
 ETCD = "3.5.16-0"
 
 
@@ -100,16 +103,31 @@ def write(path, reference, root, entrypoint, command=None):
     print(reference)
 
 
+def rename(directory, source, target):
+    """Programs that say they are of the later version."""
+    os.makedirs(target, exist_ok=True)
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubeadm"):
+        with open(os.path.join(directory, source, name), "rb") as file:
+            program = file.read()
+        with open(os.path.join(target, name), "wb") as file:
+            file.write(program.replace(KUBERNETES.encode(), LATER.encode()))
+        os.chmod(os.path.join(target, name), 0o755)
+
+
 def main(directory):
     binaries, packages, images = (os.path.join(directory, name) for name in ("bin", "packages", "images"))
-    os.makedirs(images, exist_ok=True)
+    shutil.rmtree(images, ignore_errors=True)
+    os.makedirs(images)
+    later = os.path.join(directory, "later")
+    rename(directory, "bin", later)
 
     def save(name, tag, root, entrypoint, command=None):
-        write("%s/%s.tar" % (images, name), "%s/%s:%s" % (REPOSITORY, name, tag), root, entrypoint, command)
+        write("%s/%s-%s.tar" % (images, name, tag), "%s/%s:%s" % (REPOSITORY, name, tag), root, entrypoint, command)
 
     save("pause", "3.2", Root().add("pause", binaries + "/pause"), ["/pause"])
     for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
         save(name, KUBERNETES, Root().add("usr/local/bin/" + name, binaries + "/" + name), None)
+        save(name, LATER, Root().add("usr/local/bin/" + name, later + "/" + name), None)
     etcd = Root().busybox(packages)
     for name in ("etcd", "etcdctl"):
         etcd.program("usr/local/bin/" + name, binaries + "/" + name, packages)
@@ -123,6 +141,7 @@ def main(directory):
         proxy.program("usr/lib/x86_64-linux-gnu/xtables/" + name, os.path.realpath(extensions + "/" + name), packages)
     proxy.program("usr/sbin/conntrack", packages + "/usr/sbin/conntrack", packages)
     save("kube-proxy", KUBERNETES, proxy, None)
+    save("kube-proxy", LATER, proxy.add("usr/local/bin/kube-proxy", later + "/kube-proxy"), None)
     # A web server that says which pod it is, and who asks.
     web, head = Root().busybox(packages), "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\n"
     web.text("www/cgi-bin/name", head + "hostname\n", 0o755)

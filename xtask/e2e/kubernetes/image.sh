@@ -7,7 +7,16 @@ here=$(cd "$(dirname "$0")" && pwd)
 new=$root.partial
 rm -rf --one-file-system "$new"
 cp -a --reflink=auto "$base" "$new"
-install -m755 "$dir"/bin/{kubelet,kubeadm,kubectl} "$new/usr/bin/"
+install -m755 "$dir/bin/kubectl" "$new/usr/bin/"
+# One disk for two images: a machine runs the version that its user-data is for.
+mkdir -p "$new"/opt/kubernetes/v1.20.{2,3}
+install -m755 "$dir"/bin/{kubelet,kubeadm} "$new/opt/kubernetes/v1.20.2/"
+install -m755 "$dir"/later/{kubelet,kubeadm} "$new/opt/kubernetes/v1.20.3/"
+for program in kubelet kubeadm; do
+    printf '#!/bin/sh\nVERSION=v1.20.2\n[ ! -e /etc/jeroboam/node.env ] || . /etc/jeroboam/node.env\nexec "/opt/kubernetes/$VERSION/%s" "$@"\n' \
+        "$program" >"$new/usr/bin/$program"
+    chmod 755 "$new/usr/bin/$program"
+done
 install -m755 "$here/crictl.sh" "$new/usr/bin/crictl"
 install -m644 "$here/kubelet.service" "$new/etc/systemd/system/"
 mkdir -p "$new"/etc/containerd "$new"/etc/cni/net.d "$new"/var/lib/{kubelet,etcd}

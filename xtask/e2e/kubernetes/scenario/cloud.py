@@ -39,6 +39,7 @@ class Cloud:
     """`jeroboam demo --empty`: what it starts ends with it."""
 
     def __init__(self, program, image_root, state_dir):
+        self.state_dir = state_dir
         self.process = subprocess.Popen(
             [program, "demo", "--empty", "--json", "--coe", "kubernetes", "--image-root", image_root, "--state-dir",
              state_dir, "--port", "0", "--cloud-port", "0"], stdout=subprocess.PIPE, text=True,
@@ -89,14 +90,14 @@ class Cloud:
             "kube_tag": "v1.20.2", "container_infra_prefix": "localhost/kube", "etcd_tag": "3.5.16-0",
             "coredns_enabled": "false", "kube_proxy_conntrack_max_per_core": "0",
         } | fields.pop("labels", {})
-        return self.call("POST", "clustertemplates", 201, **fixed, **fields, labels=labels)["uuid"]
+        return self.call("POST", "clustertemplates", 201, **fixed | fields, labels=labels)["uuid"]
 
-    def settled(self, cluster, expected):
+    def settled(self, cluster, expected, seconds=PATIENCE):
         """Waits until nothing is in progress; the cluster must be as expected then."""
         def look():
             shown = self.call("GET", f"clusters/{cluster}", 200)
             return None if shown["status"].endswith("_IN_PROGRESS") else shown
-        shown = wait(f"the cluster is {expected}", look)
+        shown = wait(f"the cluster is {expected}", look, seconds)
         check(shown["status"] == expected, f"the cluster is {shown['status']}: {shown['status_reason']}")
         return shown
 
@@ -137,6 +138,10 @@ class Cloud:
         show = "OS-EXT-SRV-ATTR:user_data"
         return {name: admin.compute.get(f"/servers/{server}", microversion="2.3").json()["server"][show]
                 for name, server in servers.items()}
+
+    def disk(self, server):
+        """What a machine has written on its disk, as a directory of this host."""
+        return os.path.join(self.state_dir, "machines", "servers", server, "upper")
 
     def power_cut(self, server):
         """Ends every process of a machine at once."""

@@ -5,6 +5,8 @@ import os
 import subprocess
 import urllib.request
 
+import requests
+
 from .cloud import check, wait
 
 
@@ -38,6 +40,13 @@ class Kube:
         def is_ready(node):
             return any(one["type"] == "Ready" and one["status"] == "True" for one in node["status"]["conditions"])
         return {name for name, node in self.nodes().items() if is_ready(node)}
+
+    def answers(self, url):
+        """True when the API is ready at an address, with a certificate of the cluster's for it."""
+        try:
+            return requests.get(f"{url}/readyz", verify=os.path.join(self.directory, "ca.pem"), timeout=5).ok
+        except requests.RequestException:
+            return False
 
     def pods(self, app):
         """Running pods of a label `app`."""

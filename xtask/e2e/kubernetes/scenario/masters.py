@@ -20,7 +20,7 @@ class Writer:
         self.url = f"{api_address}/api/v1/namespaces/default/configmaps"
         self.trust = {"verify": os.path.join(kube.directory, "ca.pem"), "timeout": 5, "cert": (
             os.path.join(kube.directory, "cert.pem"), os.path.join(kube.directory, "key.pem"))}
-        self.acknowledged, self.failed, self.over = [], [], threading.Event()
+        self.acknowledged, self.failed, self.again, self.over = [], [], 0, threading.Event()
         self.thread = threading.Thread(target=self._write)
         self.thread.start()
 
@@ -32,7 +32,8 @@ class Writer:
             tries = 2
             while tries and not self._post(name):
                 tries -= 1
-                self.over.wait(1)
+                self.again += 1
+                time.sleep(1)
             if tries:
                 self.acknowledged.append((name, time.monotonic() - begun))
             else:
