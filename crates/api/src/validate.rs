@@ -7,6 +7,7 @@ pub(crate) mod group;
 pub(crate) mod labels;
 pub(crate) mod lookup;
 pub(crate) mod memory;
+pub(crate) mod rotation;
 pub(crate) mod template;
 pub(crate) mod upgrade;
 

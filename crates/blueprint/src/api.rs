@@ -29,7 +29,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// A client that trusts the cluster's authority and nobody else. The address is `https://` or `tcp://`.
+    /// A client that trusts the cluster's authorities and nobody else. The address is `https://` or `tcp://`.
     ///
     /// # Errors
     /// Without usable certificates.
@@ -38,11 +38,11 @@ impl Api {
             return Err(format!("the {name} needs a certificate"));
         };
         let unusable = |_| "the cluster's certificates cannot be used".to_owned();
-        let authority = Certificate::from_pem(authority.as_bytes()).map_err(unusable)?;
+        let authorities = Certificate::from_pem_bundle(authority.as_bytes()).map_err(unusable)?;
         let identity = SecretString::from(format!("{}\n{}", pair.certificate, pair.key.expose_secret()));
         let identity = Identity::from_pem(identity.expose_secret().as_bytes()).map_err(unusable)?;
         let client = Client::builder()
-            .tls_certs_only([authority])
+            .tls_certs_only(authorities)
             .identity(identity)
             .https_only(true)
             .no_proxy()

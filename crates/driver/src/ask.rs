@@ -1,6 +1,6 @@
 //! What is asked of a driver: the whole of a cluster's wish, with names of cloud objects already looked up.
 
-use jeroboam_types::{Cluster, ClusterTemplate, NodeGroup, Revision};
+use jeroboam_types::{Cluster, ClusterTemplate, NodeGroup, Revision, TrustStage, trust};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -125,8 +125,21 @@ impl Ask {
                     .map(|given| self.flavor_id(given).to_owned())
                     .unwrap_or_default(),
                 version: None,
+                trust: TrustStage::default(),
             },
         }
+    }
+
+    /// Stage of the rotation of the cluster's authorities.
+    pub fn trust(&self) -> TrustStage {
+        trust::stage_of(&self.groups)
+    }
+
+    /// Stage that new nodes of a group are of, by the group's name.
+    pub fn trust_of(&self, group: Option<&str>) -> TrustStage {
+        let mut groups = self.groups.iter();
+        let found = groups.find(|known| Some(known.name.as_str()) == group);
+        found.map_or_else(|| self.trust(), NodeGroup::trust)
     }
 
     /// Id of the image of a group's nodes: that of its revision, else its own, or else the template's.

@@ -186,6 +186,8 @@ pub enum Spec {
     Coe,
     /// A new password of the cluster's identity, the only one of the cluster that is valid afterwards.
     Credential,
+    /// What runs in the COE is prepared for the next stage of a rotation of authorities. Not a cloud resource.
+    Trust,
 }
 
 /// How a load balancer does its work.
@@ -360,7 +362,8 @@ impl Spec {
             | Self::Volume { .. }
             | Self::Member
             | Self::Coe
-            | Self::Credential => Vec::new(),
+            | Self::Credential
+            | Self::Trust => Vec::new(),
             Self::Subnet { network, .. } => vec![network],
             Self::Router { external_network } => vec![external_network],
             Self::RouterInterface { router, subnet } => vec![router, subnet],

@@ -14,7 +14,7 @@ pub mod label;
 pub mod pods;
 
 use async_trait::async_trait;
-use jeroboam_types::{Coe, NodeGroup, Revision, ServerType};
+use jeroboam_types::{Coe, NodeGroup, Revision, ServerType, TrustStage};
 use secrecy::SecretString;
 use thiserror::Error;
 
@@ -122,19 +122,23 @@ pub struct KeyPair {
 /// Key pair that a control plane signs the tokens of its service accounts with.
 #[derive(Clone, Debug)]
 pub struct TokenKeys {
-    /// Public key, PEM (SPKI).
+    /// Public keys of tokens that are good, PEM (SPKI): that of the private key comes first.
     pub public: String,
     /// Private key, PEM (PKCS#8).
     pub private: SecretString,
+    /// Id of the private key, as tokens name it (`kid`): the SHA-256 of its public key, SPKI DER, in URL-safe base64
+    /// without padding.
+    pub id: String,
 }
 
 /// The cluster's certificate authorities as a driver may use them.
 pub trait Certificates: Send + Sync {
-    /// Certificate of an authority, PEM.
+    /// Certificates of the authorities that are to be trusted, PEM: the one that signs comes first, and during a
+    /// rotation the other one after it.
     fn authority(&self, authority: Authority) -> Result<String, DriverError>;
     /// Issues a certificate with a new key.
     fn issue(&self, authority: Authority, request: &CertificateRequest) -> Result<KeyPair, DriverError>;
-    /// An authority with its key, for a control plane that signs by itself and for nobody else.
+    /// The authority that signs, with its key, for a control plane that signs by itself and for nobody else.
     fn signer(&self, authority: Authority) -> Result<KeyPair, DriverError>;
     /// Keys for the tokens of service accounts. An error for a COE that has none.
     fn token_keys(&self) -> Result<TokenKeys, DriverError>;
@@ -145,7 +149,7 @@ pub trait Certificates: Send + Sync {
 pub struct Access {
     /// `api_address` of the cluster.
     pub address: String,
-    /// CA certificate of the COE's API, PEM; `None` when TLS is off.
+    /// CA certificates that the COE's API may be known by, PEM; `None` when TLS is off.
     pub authority: Option<String>,
     /// Client certificate with administrator's rights; `None` when TLS is off.
     pub client: Option<KeyPair>,
@@ -258,6 +262,35 @@ pub trait Driver: Send + Sync {
     fn validate_upgrade(&self, _ask: &Ask) -> Result<(), Invalid> {
         let reason = format!("driver {} cannot upgrade clusters", self.name());
         Err(Invalid::new("cluster_template", reason))
+    }
+
+    /// Checks a rotation of the certificate authorities, which replaces all nodes: the groups of the wish are as in its
+    /// first stage.
+    fn validate_rotation(&self, _ask: &Ask) -> Result<(), Invalid> {
+        let reason = format!("driver {} cannot rotate certificate authorities", self.name());
+        Err(Invalid::new("cluster", reason))
+    }
+
+    /// The stage that a group's nodes must be of when a rotation is in one. Nodes that see certificates of the control
+    /// plane all the time must trust the next authorities before that shows any, and once it shows no others they need
+    /// not trust the last ones any more.
+    fn trust_of(&self, group: &NodeGroup, stage: TrustStage) -> TrustStage {
+        match group.is_master() || !stage.is_overlap_of_new() {
+            true => stage,
+            false => stage.next(),
+        }
+    }
+
+    /// Prepares what runs in the COE for the next stage of a rotation, one look or one step at a time: it is called
+    /// again until it is done. Asked when the control plane is of the present stage. The error says what is waited for
+    /// and may be shown to the tenant.
+    async fn settle_trust(
+        &self,
+        _ask: &Ask,
+        _access: &Access,
+        _certificates: &dyn Certificates,
+    ) -> Result<(), String> {
+        Ok(())
     }
 
     /// True for a resource of a node of the control plane that stays while its machine is made anew.

@@ -1,61 +1,67 @@
-//! The certificate authorities of a cluster: made once, kept sealed in the database.
+//! The certificate authorities of a cluster: each generation made once, kept sealed in the database, and destroyed
+//! when nothing of the cluster needs it any more.
 
 use std::net::IpAddr;
 
-use jeroboam_driver::{Authority, CertificateRequest, Certificates, DriverError, KeyPair, TokenKeys};
+use jeroboam_driver::{Authority, CertificateRequest, Certificates, DriverError, Key, KeyPair, TokenKeys};
 use jeroboam_pki::{Authority as Signer, LeafRequest, Purpose, RsaBits, RsaPair, Validity};
 use jeroboam_store::Sealed;
-use jeroboam_types::{ClusterId, Coe};
+use jeroboam_types::{ClusterId, Coe, TrustStage};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::context::Context;
+use crate::context::{Context, certificates_key};
 use crate::fault::StepError;
 use crate::worker::Engine;
-
-/// Name of the sealed row of the keys for the tokens of service accounts.
-const TOKEN_KEYS: &str = "service-account";
-
-/// Name of the sealed row of an authority.
-fn row(purpose: Purpose) -> String {
-    format!("authority/{}", purpose.as_str())
-}
 
 /// Binds a sealed value to its place, so that it cannot be moved to another row.
 pub(crate) fn place(cluster: ClusterId, name: &str) -> String {
     format!("sealed/{cluster}/{name}")
 }
 
-/// Makes the authorities that are missing.
-pub(crate) async fn ensure(context: &Context<'_>) -> Result<(), StepError> {
+/// The generation of authorities whose entry in the ledger has the key.
+pub(crate) fn generation_of(key: &Key) -> Option<u32> {
+    match *key == certificates_key(0) {
+        true => Some(0),
+        false => key
+            .name()
+            .parse()
+            .ok()
+            .filter(|later| certificates_key(*later) == *key),
+    }
+}
+
+fn generation(key: &Key) -> Result<u32, StepError> {
+    generation_of(key).ok_or_else(|| ours(format!("{key} is no generation of authorities")))
+}
+
+/// Makes the authorities of a generation that are missing.
+pub(crate) async fn ensure(context: &Context<'_>, key: &Key) -> Result<(), StepError> {
+    let generation = generation(key)?;
     let store = context.engine.store.engine();
     let mut making = Vec::new();
     for purpose in Purpose::ALL {
-        if store
-            .find_sealed(context.cluster.uuid, &row(purpose))
-            .await?
-            .is_none()
-        {
-            making.push((purpose, tokio::task::spawn_blocking(generator(context, purpose)?)));
+        let name = purpose.sealed_name(generation);
+        if store.find_sealed(context.cluster.uuid, &name).await?.is_none() {
+            making.push((name, tokio::task::spawn_blocking(generator(context, purpose)?)));
         }
     }
-    for (purpose, task) in making {
+    for (name, task) in making {
         let authority = task
             .await
             .map_err(|_| ours("the key generator died"))?
             .map_err(ours)?;
         let certificate = authority.certificate_pem.clone();
-        put(context, row(purpose), certificate, &authority.key_pem()).await?;
+        put(context, name, certificate, &authority.key_pem()).await?;
     }
-    ensure_token_keys(context).await
+    ensure_token_keys(context, generation).await
 }
 
 /// Makes the keys for the tokens of service accounts, if the COE has these and the keys are missing.
-async fn ensure_token_keys(context: &Context<'_>) -> Result<(), StepError> {
+async fn ensure_token_keys(context: &Context<'_>, generation: u32) -> Result<(), StepError> {
     let cluster = context.cluster.uuid;
     let store = context.engine.store.engine();
-    if context.ask()?.template.coe != Coe::Kubernetes
-        || store.find_sealed(cluster, TOKEN_KEYS).await?.is_some()
-    {
+    let name = RsaPair::sealed_name(generation);
+    if context.ask()?.template.coe != Coe::Kubernetes || store.find_sealed(cluster, &name).await?.is_some() {
         return Ok(());
     }
     let bits = RsaBits::try_from(context.engine.options.rsa_bits).map_err(ours)?;
@@ -64,7 +70,21 @@ async fn ensure_token_keys(context: &Context<'_>) -> Result<(), StepError> {
         .await
         .map_err(|_| ours("the key generator died"))?
         .map_err(ours)?;
-    put(context, TOKEN_KEYS.to_owned(), pair.public_pem, &pair.key_pem).await
+    put(context, name, pair.public_pem, &pair.key_pem).await
+}
+
+/// Destroys the keys and certificates of a generation. All that a cluster has goes with its row.
+pub(crate) async fn destroy(context: &Context<'_>, key: &Key) -> Result<(), StepError> {
+    if context.is_deletion {
+        return Ok(());
+    }
+    let generation = generation(key)?;
+    let names = Purpose::ALL.map(|purpose| purpose.sealed_name(generation));
+    let store = context.engine.store.engine();
+    for name in names.into_iter().chain([RsaPair::sealed_name(generation)]) {
+        store.drop_sealed(context.claim, &name).await?;
+    }
+    Ok(())
 }
 
 async fn put(
@@ -106,30 +126,39 @@ fn ours(error: impl std::fmt::Display) -> StepError {
     StepError::Ours(error.to_string())
 }
 
-/// Opened authorities, as drivers use them.
+/// The authorities of a stage, as drivers use them: all that are trusted, and opened those that sign.
 pub(crate) struct Authorities {
-    cluster: Signer,
-    node: Signer,
-    etcd: Signer,
-    front_proxy: Signer,
+    cluster: Trusted,
+    node: Trusted,
+    etcd: Trusted,
+    front_proxy: Trusted,
     token_keys: Option<TokenKeys>,
     validity: Validity,
     now_secs: i64,
 }
 
+/// What signs for a purpose, and what else is trusted for it.
+struct Trusted {
+    signer: Signer,
+    /// Certificates in PEM: that of the signer comes first.
+    bundle: String,
+}
+
 impl Authorities {
-    pub(crate) async fn load(engine: &Engine, cluster: ClusterId) -> Result<Self, StepError> {
+    pub(crate) async fn load(
+        engine: &Engine,
+        cluster: ClusterId,
+        stage: TrustStage,
+    ) -> Result<Self, StepError> {
         let now_secs = engine.clock.now().0 / 1_000;
         let validity = Validity::days(now_secs, engine.options.certificate_days);
-        let open = async |purpose| open(engine, cluster, purpose).await;
+        let open = async |purpose| trusted(engine, cluster, purpose, stage).await;
         Ok(Self {
             cluster: open(Purpose::Cluster).await?,
             node: open(Purpose::Node).await?,
             etcd: open(Purpose::Etcd).await?,
             front_proxy: open(Purpose::FrontProxy).await?,
-            token_keys: find(engine, cluster, TOKEN_KEYS)
-                .await?
-                .map(|(public, private)| TokenKeys { public, private }),
+            token_keys: token_keys(engine, cluster, stage).await?,
             validity,
             now_secs,
         })
@@ -149,7 +178,7 @@ impl Authorities {
         self.issue(Authority::Cluster, &request)
     }
 
-    fn opened(&self, authority: Authority) -> &Signer {
+    fn of(&self, authority: Authority) -> &Trusted {
         match authority {
             Authority::Cluster => &self.cluster,
             Authority::Node => &self.node,
@@ -175,16 +204,66 @@ async fn find(
     Ok(Some((row.public_part.unwrap_or_default(), key)))
 }
 
-async fn open(engine: &Engine, cluster: ClusterId, purpose: Purpose) -> Result<Signer, StepError> {
-    let found = find(engine, cluster, &row(purpose)).await?;
+/// Public parts of a stage's generations, without the one that signs.
+async fn others(
+    engine: &Engine,
+    cluster: ClusterId,
+    stage: TrustStage,
+    name: impl Fn(u32) -> String,
+) -> Result<Vec<String>, StepError> {
+    let mut found = Vec::new();
+    for generation in stage.trusted().filter(|other| *other != stage.signing()) {
+        let name = name(generation);
+        let row = engine.store.engine().find_sealed(cluster, &name).await?;
+        let part = row.and_then(|row| row.public_part);
+        found.push(part.ok_or_else(|| ours(format!("{name} is missing")))?);
+    }
+    Ok(found)
+}
+
+async fn trusted(
+    engine: &Engine,
+    cluster: ClusterId,
+    purpose: Purpose,
+    stage: TrustStage,
+) -> Result<Trusted, StepError> {
+    let found = find(engine, cluster, &purpose.sealed_name(stage.signing())).await?;
     let missing = || ours(format!("the {} authority is missing", purpose.as_str()));
     let (certificate, key) = found.ok_or_else(missing)?;
-    Signer::from_pem(&certificate, &key).map_err(ours)
+    let others = others(engine, cluster, stage, |generation| {
+        purpose.sealed_name(generation)
+    })
+    .await?;
+    let signer = Signer::from_pem(&certificate, &key).map_err(ours)?;
+    let bundle = bundle(&signer.certificate_pem, &others);
+    Ok(Trusted { signer, bundle })
+}
+
+async fn token_keys(
+    engine: &Engine,
+    cluster: ClusterId,
+    stage: TrustStage,
+) -> Result<Option<TokenKeys>, StepError> {
+    let Some((public, private)) = find(engine, cluster, &RsaPair::sealed_name(stage.signing())).await? else {
+        return Ok(None);
+    };
+    let others = others(engine, cluster, stage, RsaPair::sealed_name).await?;
+    Ok(Some(TokenKeys {
+        id: RsaPair::key_id(&public).map_err(ours)?,
+        public: bundle(&public, &others),
+        private,
+    }))
+}
+
+/// PEM texts one after the other, without a newline at the end.
+fn bundle(first: &str, others: &[String]) -> String {
+    let all = std::iter::once(first).chain(others.iter().map(String::as_str));
+    all.map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 impl Certificates for Authorities {
     fn authority(&self, authority: Authority) -> Result<String, DriverError> {
-        Ok(self.opened(authority).certificate_pem.clone())
+        Ok(self.of(authority).bundle.clone())
     }
 
     fn issue(&self, authority: Authority, request: &CertificateRequest) -> Result<KeyPair, DriverError> {
@@ -201,7 +280,8 @@ impl Certificates for Authorities {
                 .map_or(self.validity, |days| Validity::days(self.now_secs, days)),
         };
         let issued = self
-            .opened(authority)
+            .of(authority)
+            .signer
             .issue(&leaf)
             .map_err(|error| DriverError::Certificate(error.to_string()))?;
         Ok(KeyPair {
@@ -211,7 +291,7 @@ impl Certificates for Authorities {
     }
 
     fn signer(&self, authority: Authority) -> Result<KeyPair, DriverError> {
-        let signer = self.opened(authority);
+        let signer = &self.of(authority).signer;
         Ok(KeyPair {
             certificate: signer.certificate_pem.clone(),
             key: signer.key_pem(),

@@ -99,7 +99,11 @@ impl Engine {
         };
         let driver = find_driver(self, ask)
             .ok_or_else(|| BootstrapError::Made("no driver of this service builds it".to_owned()))?;
-        let authorities = Authorities::load(self, token.cluster).await;
+        let group = work
+            .ledger
+            .get(&token.server)
+            .and_then(|entry| entry.group.as_deref());
+        let authorities = Authorities::load(self, token.cluster, ask.trust_of(group)).await;
         let authorities = authorities.map_err(|error| match error {
             StepError::Store(error) => BootstrapError::Store(error),
             other => BootstrapError::Made(other.fault(&token.server).message),

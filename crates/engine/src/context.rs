@@ -1,12 +1,13 @@
 //! What the steps of one cluster share while it is worked on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jeroboam_cloud::Session;
 use jeroboam_driver::{Access, Ask, Authority, Certificates, Driver, Key, KeyPair, Made};
 use jeroboam_plan::Ledger;
 use jeroboam_store::{Claim, GoalKind, LedgerChange, StoreError, Work};
-use jeroboam_types::{Cluster, Millis};
+use jeroboam_types::{Cluster, Millis, TrustStage};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::authorities::Authorities;
@@ -27,7 +28,7 @@ pub(crate) struct Context<'a> {
     pub is_deletion: bool,
     pub request_id: String,
     pub watch: &'a Stopwatch,
-    authorities: OnceCell<Arc<Authorities>>,
+    authorities: Mutex<BTreeMap<TrustStage, Arc<Authorities>>>,
     client: OnceCell<KeyPair>,
     repaired: OnceCell<()>,
     /// Held by whoever sets the password of the identity.
@@ -47,7 +48,7 @@ impl<'a> Context<'a> {
             is_deletion: work.goal == GoalKind::Absent,
             request_id: work.request_id.clone(),
             watch,
-            authorities: OnceCell::new(),
+            authorities: Mutex::default(),
             client: OnceCell::new(),
             repaired: OnceCell::new(),
             password: Mutex::new(()),
@@ -99,15 +100,16 @@ impl<'a> Context<'a> {
             .copied()
     }
 
-    /// The cluster's certificate authorities, opened once.
-    pub(crate) async fn authorities(&self) -> Result<&Arc<Authorities>, StepError> {
-        self.authorities
-            .get_or_try_init(|| async {
-                Authorities::load(self.engine, self.cluster.uuid)
-                    .await
-                    .map(Arc::new)
-            })
-            .await
+    /// The cluster's certificate authorities of a stage, opened once.
+    pub(crate) async fn authorities(&self, stage: TrustStage) -> Result<Arc<Authorities>, StepError> {
+        let mut opened = self.authorities.lock().await;
+        if let Some(known) = opened.get(&stage) {
+            return Ok(Arc::clone(known));
+        }
+        let loaded = Authorities::load(self.engine, self.cluster.uuid, stage).await?;
+        let loaded = Arc::new(loaded);
+        opened.insert(stage, Arc::clone(&loaded));
+        Ok(loaded)
     }
 
     /// How to speak with the COE, once its address is known.
@@ -115,7 +117,8 @@ impl<'a> Context<'a> {
         let Some(address) = self.driver()?.api_address(self.ask()?, made) else {
             return Ok(None);
         };
-        let authorities = self.authorities().await?;
+        // Every master takes what signs in this stage, and shows what is trusted in it.
+        let authorities = self.authorities(self.ask()?.trust()).await?;
         let client = self
             .client
             .get_or_try_init(|| async { authorities.client() })
@@ -150,9 +153,17 @@ pub(crate) fn identity_key() -> Key {
     Key::new("identity", "main")
 }
 
-/// Key of the certificate authorities.
-pub(crate) fn certificates_key() -> Key {
-    Key::new("certificates", "main")
+/// Key of a generation of the certificate authorities.
+pub(crate) fn certificates_key(generation: u32) -> Key {
+    match generation {
+        0 => Key::new("certificates", "main"),
+        later => Key::new("certificates", later),
+    }
+}
+
+/// Key of what prepares the stage of a rotation that follows one.
+pub(crate) fn trust_key(stage: TrustStage) -> Key {
+    Key::new("trust", stage.0)
 }
 
 /// Key of the password of the identity after so many rotations.

@@ -150,7 +150,7 @@ async fn examine(engine: &Engine, patient: &Patient) -> Result<Health, StepError
     let driver = find_driver(engine, ask).ok_or_else(|| ours("no driver of this service knows it"))?;
     let address = ask.cluster.api_address.clone();
     let address = address.ok_or_else(|| ours("it has no address"))?;
-    let authorities = Authorities::load(engine, ask.cluster.uuid).await?;
+    let authorities = Authorities::load(engine, ask.cluster.uuid, ask.trust()).await?;
     let access = Access {
         address,
         authority: Some(authorities.authority(Authority::Cluster)?),

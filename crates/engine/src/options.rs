@@ -107,7 +107,7 @@ impl Budgets {
             Spec::Server(_) => self.server,
             Spec::LoadBalancer { .. } | Spec::Pool { .. } => self.load_balancer,
             Spec::Volume { .. } => self.volume,
-            Spec::Coe | Spec::Member => self.coe,
+            Spec::Coe | Spec::Member | Spec::Trust => self.coe,
             _ => self.other,
         }
     }

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jeroboam_driver::graph::{Graph, Spec};
-use jeroboam_driver::{Key, Ref, Resource};
+use jeroboam_driver::{Ask, Key, Ref, Resource};
 use jeroboam_plan::{Goal, Ledger, Phase, ledger};
 use jeroboam_store::{Claim, GoalKind, Settlement, StoreError, Work};
 use jeroboam_types::status::{Operation, Outcome};
-use jeroboam_types::{Fault, Millis, Status};
+use jeroboam_types::{Fault, Millis, NodeGroup, Status, TrustStage};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::context::{Context, certificates_key, credential_key, identity_key};
+use crate::authorities::generation_of;
+use crate::context::{Context, certificates_key, credential_key, identity_key, trust_key};
 use crate::executor::{Ending, execute};
 use crate::fault::{StepError, backoff};
 use crate::stopwatch::Stopwatch;
@@ -86,14 +87,38 @@ fn goal(context: &Context<'_>, work: &Work) -> Result<Goal, Fault> {
         Ok(roll::without_machines(driver.as_ref(), ask, driver.graph(ask)?))
     };
     let mut graph = graph().map_err(|error| error.fault(&Key::new("cluster", &work.cluster.name)))?;
+    let stage_of = |group: Option<&str>| match &work.ask {
+        Some(ask) => ask.trust_of(group),
+        None => TrustStage::default(),
+    };
+    // A generation that no node needs any more is not in the graph, and so its keys are destroyed.
+    let needed = work.ledger.values().flat_map(|entry| &entry.needs);
+    let mut generations: BTreeSet<u32> = needed.filter_map(generation_of).collect();
+    generations.extend(stage_of(None).trusted());
     for resource in graph.iter_mut() {
         if matches!(resource.spec, Spec::Server(_)) {
-            resource.needs.insert(certificates_key());
+            let trusted = stage_of(resource.group.as_deref()).trusted();
+            resource.needs.extend(trusted.clone().map(certificates_key));
+            generations.extend(trusted);
         }
         resource.needs.insert(identity_key());
     }
     graph.add(identity_key(), Spec::Identity);
-    graph.add(certificates_key(), Spec::Certificates);
+    for generation in generations {
+        graph.add(certificates_key(generation), Spec::Certificates);
+    }
+    let coe = graph.iter().find(|resource| resource.spec == Spec::Coe);
+    if let (Some(coe), Some(ask)) = (coe, &work.ask)
+        && prepares_next_stage(ask)
+    {
+        let needs = BTreeSet::from([coe.key.clone()]);
+        graph.insert(Resource {
+            key: trust_key(ask.trust()),
+            needs,
+            group: None,
+            spec: Spec::Trust,
+        });
+    }
     if work.credential > 0 {
         graph.insert(Resource {
             key: credential_key(work.credential),
@@ -103,6 +128,12 @@ fn goal(context: &Context<'_>, work: &Work) -> Result<Goal, Fault> {
         });
     }
     Ok(Goal::Present(graph))
+}
+
+/// True while a rotation is in a stage that another one follows, once the control plane is of it.
+fn prepares_next_stage(ask: &Ask) -> bool {
+    let mut masters = ask.groups.iter().filter(|group| group.is_master());
+    !ask.trust().is_settled() && masters.all(NodeGroup::is_uniform)
 }
 
 /// Counts an operation that ended, by the two words of its status. A row is touched when something is asked of it.

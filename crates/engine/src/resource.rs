@@ -42,9 +42,12 @@ type Step<T> = Result<T, StepError>;
 pub(crate) async fn find(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<Vec<Seen>> {
     match &entry.spec {
         Spec::Identity => identity::find(context).await,
-        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Credential | Spec::Pool { .. } => {
-            Ok(Vec::new())
-        }
+        Spec::Certificates
+        | Spec::Coe
+        | Spec::Member
+        | Spec::Credential
+        | Spec::Trust
+        | Spec::Pool { .. } => Ok(Vec::new()),
         Spec::Network
         | Spec::Subnet { .. }
         | Spec::Router { .. }
@@ -65,7 +68,7 @@ pub(crate) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
     match &entry.spec {
         Spec::Identity => identity::create(context).await,
         Spec::Certificates => {
-            authorities::ensure(context).await?;
+            authorities::ensure(context, &entry.key).await?;
             Ok(Seen {
                 id: "certificates".to_owned(),
                 look: Look::Ready(BTreeMap::new()),
@@ -74,6 +77,10 @@ pub(crate) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
         Spec::Coe => Ok(Seen {
             id: "coe".to_owned(),
             look: check(context, entry, made).await?,
+        }),
+        Spec::Trust => Ok(Seen {
+            id: entry.key.name().to_owned(),
+            look: settle_trust(context, made).await?,
         }),
         // Nodes join by themselves, and the COE waits for all of them.
         Spec::Member => Ok(Seen {
@@ -119,6 +126,7 @@ pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> S
         Spec::Identity => identity::look(context, id).await,
         Spec::Certificates | Spec::Member | Spec::Credential => Ok(Some(Look::Ready(BTreeMap::new()))),
         Spec::Coe => Ok(Some(check(context, entry, made).await?)),
+        Spec::Trust => Ok(Some(settle_trust(context, made).await?)),
         Spec::Network
         | Spec::Subnet { .. }
         | Spec::Router { .. }
@@ -148,7 +156,11 @@ pub(crate) async fn drop(
 ) -> Step<bool> {
     match &entry.spec {
         Spec::Identity => return identity::drop_user(context, entry).await,
-        Spec::Certificates | Spec::Coe | Spec::Credential => return Ok(true),
+        Spec::Coe | Spec::Credential | Spec::Trust => return Ok(true),
+        Spec::Certificates => {
+            authorities::destroy(context, &entry.key).await?;
+            return Ok(true);
+        }
         Spec::Pool { .. } => {
             return match wanted {
                 Some(wanted) => balancing::empty(&context.session().await?, made, &wanted.spec).await,
@@ -229,6 +241,23 @@ async fn check(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<Look> 
     })
 }
 
+/// Prepares what runs in the COE for the next stage of a rotation.
+async fn settle_trust(context: &Context<'_>, made: &Made) -> Step<Look> {
+    if context.engine.options.trust_server_active {
+        return Ok(Look::Ready(BTreeMap::new()));
+    }
+    let Some(access) = context.access(made).await? else {
+        return Ok(Look::Pending("without an address".to_owned()));
+    };
+    let ask = context.ask()?;
+    let authorities = context.authorities(ask.trust()).await?;
+    let settled = context.driver()?.settle_trust(ask, &access, authorities.as_ref());
+    Ok(match settled.await {
+        Ok(()) => Look::Ready(BTreeMap::new()),
+        Err(seen) => Look::Pending(seen),
+    })
+}
+
 /// Takes a node out of the COE. When all of the cluster goes, nobody is left to miss it.
 async fn leave(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> {
     let options = &context.engine.options;
@@ -252,7 +281,7 @@ async fn leave(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> 
 pub(crate) fn is_remote(spec: &Spec) -> bool {
     !matches!(
         spec,
-        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Credential | Spec::Pool { .. }
+        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Credential | Spec::Trust | Spec::Pool { .. }
     )
 }
 
@@ -260,7 +289,7 @@ pub(crate) fn is_remote(spec: &Spec) -> bool {
 pub(crate) fn service(spec: &Spec) -> &'static str {
     match spec {
         Spec::Identity | Spec::Credential => "identity",
-        Spec::Certificates | Spec::Coe | Spec::Member => "",
+        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Trust => "",
         Spec::Keypair { .. } | Spec::ServerGroup { .. } | Spec::Server(_) => "compute",
         Spec::Volume { .. } => "block-storage",
         Spec::LoadBalancer { .. } | Spec::Pool { .. } => "load-balancer",

@@ -9,7 +9,7 @@ use jeroboam_plan::ledger::number_in;
 use jeroboam_store::{GoalKind, StoreError, Upgraded, Work};
 use jeroboam_types::roll::{advance, source_of};
 use jeroboam_types::status::Outcome;
-use jeroboam_types::{NodeGroup, cluster};
+use jeroboam_types::{NodeGroup, cluster, trust};
 use tracing::info;
 
 use crate::context::Context;
@@ -19,7 +19,11 @@ pub(crate) async fn go_on(context: &Context<'_>, work: &Work) -> Result<bool, St
     if work.goal == GoalKind::Absent {
         return Ok(false);
     }
-    let Some(groups) = advance(&work.groups) else {
+    let next_trust = || {
+        let driver = context.driver.as_ref()?;
+        trust::advance(&work.groups, |group, stage| driver.trust_of(group, stage))
+    };
+    let Some(groups) = advance(&work.groups).or_else(next_trust) else {
         return Ok(false);
     };
     for group in &groups {
@@ -30,6 +34,7 @@ pub(crate) async fn go_on(context: &Context<'_>, work: &Work) -> Result<bool, St
                 behind = roll.behind.len(),
                 new = ?roll.unproven,
                 away = ?roll.out,
+                trust = roll.target.trust.0,
                 "replacing nodes"
             );
         }

@@ -11,6 +11,9 @@ use crate::version::Format;
 /// Where kubeadm keeps certificates and keys.
 pub(crate) const CERTIFICATES: &str = "/etc/kubernetes/pki";
 
+/// Name of the certificate there of the authority that signs, alone.
+pub(crate) const SIGNER: &str = "ca-signer";
+
 /// How long one try to join may take before it is made anew.
 const JOIN_SECS: u32 = 60;
 
@@ -143,7 +146,11 @@ fn cluster_configuration(options: &Options, cluster: &ClusterFacts<'_>) -> Value
         api_server["extraVolumes"] = audit_volumes();
     }
     configuration["apiServer"] = api_server;
-    configuration["controllerManager"] = component(options, &options.arguments.controller_manager);
+    // During a rotation `ca.crt` has two certificates, and what signs for kubelets takes one.
+    let signer = format!("{CERTIFICATES}/{SIGNER}.crt");
+    let mut arguments = vec![("cluster-signing-cert-file".to_owned(), signer)];
+    arguments.extend(options.arguments.controller_manager.iter().cloned());
+    configuration["controllerManager"] = component(options, &arguments);
     configuration["scheduler"] = component(options, &options.arguments.scheduler);
     let mut etcd = json!({"dataDir": "/var/lib/etcd"});
     if let Some(tag) = &options.etcd_tag {

@@ -17,6 +17,7 @@ mod marks;
 mod options;
 mod registries;
 mod security;
+mod trust;
 mod upgrade;
 mod userdata;
 mod version;
@@ -26,8 +27,8 @@ mod programs;
 
 use async_trait::async_trait;
 use jeroboam_driver::{
-    Access, Ask, Departure, Driver, DriverError, Graph, Health, Invalid, LabelSpec, Made, NodeAsk, Provides,
-    Report,
+    Access, Ask, Certificates, Departure, Driver, DriverError, Graph, Health, Invalid, LabelSpec, Made,
+    NodeAsk, Provides, Report,
 };
 use jeroboam_types::{Coe, NodeGroup, Revision, ServerType};
 use secrecy::SecretString;
@@ -127,6 +128,18 @@ impl Driver for KubernetesDriver {
     fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
         jeroboam_blueprint::NetworkOptions::check_surge(ask)?;
         upgrade::check(ask)
+    }
+
+    // `validate_rotation` is left out, which refuses: all stages are written, and none has been tried on machines.
+
+    async fn settle_trust(
+        &self,
+        ask: &Ask,
+        access: &Access,
+        certificates: &dyn Certificates,
+    ) -> Result<(), String> {
+        let keys = certificates.token_keys().map_err(|error| error.to_string())?;
+        trust::settle(access, &keys, ask.trust()).await
     }
 
     /// `https://<address>:<port>`

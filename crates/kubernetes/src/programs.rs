@@ -238,6 +238,75 @@ fn the_last_master_of_a_newer_version_updates_what_kubeadm_installs() {
     );
 }
 
+/// A machine that joins in a stage of a rotation: kubeadm writes what it knows the API by, with one authority.
+fn rotated(role: &str, authorities: usize) -> Machine {
+    let machine = Machine::new(&[("ROLE", role)]);
+    machine.write(
+        "root/etc/jeroboam/ca.crt",
+        &"-----BEGIN CERTIFICATE-----\nx\n".repeat(authorities),
+    );
+    let root = machine.path("root").display().to_string();
+    let write = format!(
+        "mkdir -p {root}/etc/kubernetes; for name in admin controller-manager scheduler; do \
+         echo '    certificate-authority-data: b25l' >{root}/etc/kubernetes/$name.conf; done"
+    );
+    machine.program(
+        "kubeadm",
+        &format!("case \"$1 $3\" in version*) echo v1.31.2 ;; 'join control-plane-prepare') {write} ;; esac"),
+    );
+    machine
+}
+
+#[test]
+fn what_a_master_knows_the_api_by_has_both_authorities_of_a_rotation() {
+    let machine = rotated("master", 2);
+    let output = machine.run("join.sh");
+    assert!(output.status.success(), "{output:?}");
+    let calls = machine.calls("kubeadm");
+    assert!(
+        calls[1].starts_with("kubeadm join phase control-plane-prepare kubeconfig "),
+        "{calls:?}"
+    );
+    assert!(
+        calls[2].ends_with(" --skip-phases=control-plane-prepare/kubeconfig"),
+        "{calls:?}"
+    );
+    let both = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCngKLS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCngK";
+    for name in ["admin", "controller-manager", "scheduler"] {
+        assert_eq!(
+            machine.read(&format!("root/etc/kubernetes/{name}.conf")),
+            format!("    certificate-authority-data: {both}\n")
+        );
+    }
+    for (role, authorities) in [("master", 1), ("worker", 2)] {
+        let machine = rotated(role, authorities);
+        assert!(machine.run("join.sh").status.success());
+        let calls = machine.calls("kubeadm");
+        assert_eq!(calls.len(), 2, "{calls:?}");
+        assert!(!calls[1].contains("--skip-phases"), "{calls:?}");
+    }
+}
+
+#[test]
+fn a_kubelet_takes_the_identity_that_its_master_brought() {
+    let machine = rotated("master", 2);
+    machine.write("root/etc/jeroboam/kubelet.kubeconfig", "of the service");
+    machine.write("root/etc/kubernetes/kubelet.conf", "of the cluster");
+    machine.write(
+        "root/var/lib/kubelet/pki/kubelet-client-current.pem",
+        "of the cluster",
+    );
+    assert!(machine.run("join.sh").status.success());
+    assert_eq!(machine.read("root/etc/kubernetes/kubelet.conf"), "of the service");
+    assert!(
+        !machine
+            .path("root/var/lib/kubelet/pki/kubelet-client-current.pem")
+            .exists()
+    );
+    assert_eq!(machine.calls("systemctl"), ["systemctl restart kubelet.service"]);
+    assert!(machine.path("root/var/lib/jeroboam/member").exists());
+}
+
 #[test]
 fn a_node_tries_until_it_is_one_and_says_why_it_is_not() {
     let machine = Machine::new(&[("ROLE", "worker")]);

@@ -28,6 +28,13 @@ const PROGRAMS: &str = "/opt/jeroboam";
 /// What a node finds and trusts the API by, and shows to be let in.
 const KUBECONFIG: &str = "/etc/jeroboam/join.kubeconfig";
 
+/// What the kubelet of a master is known by that joins while others still sign with the last authorities: else one of
+/// those might sign for it, and nobody would know it when they are forgotten.
+const KUBELET: &str = "/etc/jeroboam/kubelet.kubeconfig";
+
+/// Days in which the kubelet renews that by itself, as it does with what it gets from the cluster.
+const KUBELET_DAYS: u32 = 365;
+
 /// Where a control plane's authorities wait for kubeadm.
 const AUTHORITIES: &str = "/etc/jeroboam/pki";
 
@@ -302,18 +309,30 @@ impl<'a> Own<'a> {
         Ok(())
     }
 
-    /// The API, what to trust it by, and the node's own key.
+    /// What a node asks with to be let in.
     fn kubeconfig(&self) -> Result<String, DriverError> {
+        let name = format!("system:bootstrap:{}", self.asked.host_name);
+        self.identity(name, &JOINING_GROUPS, JOIN_DAYS)
+    }
+
+    /// What a kubelet is known by.
+    fn kubelet_identity(&self) -> Result<String, DriverError> {
+        let name = format!("system:node:{}", self.asked.host_name);
+        self.identity(name, &["system:nodes"], KUBELET_DAYS)
+    }
+
+    /// The API, what to trust it by, and a key of the node's own.
+    fn identity(&self, user: String, groups: &[&str], days: u32) -> Result<String, DriverError> {
         let certificates = self.asked.certificates;
         let authority = certificates.authority(Authority::Cluster)?;
         let request = CertificateRequest {
-            common_name: format!("system:bootstrap:{}", self.asked.host_name),
-            organizations: JOINING_GROUPS.map(str::to_owned).to_vec(),
+            common_name: user,
+            organizations: groups.iter().map(|group| (*group).to_owned()).collect(),
             addresses: vec![],
             names: vec![],
             server: false,
             client: true,
-            days: Some(JOIN_DAYS),
+            days: Some(days),
         };
         let own = certificates.issue(Authority::Cluster, &request)?;
         let encode = |text: &str| BASE64_STANDARD.encode(pem(text));
@@ -362,6 +381,12 @@ impl<'a> Own<'a> {
             let certificate = self.asked.certificates.authority(authority)?;
             machine.file(format!("{AUTHORITIES}/{name}.crt"), 0o644, pem(&certificate));
         }
+        let signer = self.asked.certificates.signer(Authority::Cluster)?;
+        machine.file(
+            format!("{AUTHORITIES}/{}.crt", kubeadm::SIGNER),
+            0o644,
+            pem(&signer.certificate),
+        );
         let keys = self.asked.certificates.token_keys()?;
         machine.file(format!("{AUTHORITIES}/sa.pub"), 0o644, pem(&keys.public));
         Ok(())
@@ -380,6 +405,9 @@ impl<'a> Own<'a> {
                 format!("{AUTHORITIES}/{name}.key"),
                 pem(signer.key.expose_secret()),
             ));
+        }
+        if self.node.group.trust().is_overlap_of_new() {
+            files.push((KUBELET.to_owned(), self.kubelet_identity()?));
         }
         let keys = self.asked.certificates.token_keys()?;
         files.push((format!("{AUTHORITIES}/sa.key"), pem(keys.private.expose_secret())));

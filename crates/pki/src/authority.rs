@@ -49,6 +49,11 @@ impl Purpose {
         }
     }
 
+    /// Name of the row that the authority of a generation is sealed in; the first generation is 0.
+    pub fn sealed_name(self, generation: u32) -> String {
+        crate::sealed_name(&format!("authority/{}", self.as_str()), generation)
+    }
+
     /// The authority that Magnum's `ca_cert_type` means: `etcd`, `front-proxy` or `front_proxy`, and the main one
     /// for its absence and every other text.
     pub fn from_ca_cert_type(ca_cert_type: Option<&str>) -> Self {

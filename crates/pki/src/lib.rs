@@ -29,3 +29,11 @@ pub use rules::{CsrRules, ExtensionKind, KeyUse};
 pub use seal::{Keyring, SealError, kid_of};
 pub use token::Token;
 pub use validity::{Validity, not_after};
+
+/// Name of a sealed row by what it is and its generation. The first generation's is without a number.
+fn sealed_name(what: &str, generation: u32) -> String {
+    match generation {
+        0 => what.to_owned(),
+        later => format!("{what}/{later}"),
+    }
+}

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jeroboam_pki::{
-    Authority, CsrRules, Error, ExtensionKind, Issued, KeyUse, LeafRequest, Purpose, RsaBits, Validity,
-    not_after,
+    Authority, CsrRules, Error, ExtensionKind, Issued, KeyUse, LeafRequest, Purpose, RsaBits, RsaPair,
+    Validity, not_after,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
@@ -176,6 +176,59 @@ fn authorities_of_one_cluster_have_different_subjects_and_serials() {
             .iter()
             .all(|(_, serial)| subjects.iter().filter(|(_, other)| other == serial).count() == 1)
     );
+}
+
+#[test]
+fn two_generations_of_one_name_are_told_apart_in_one_bundle() {
+    let bench = Bench::new();
+    let generate = || Authority::generate("demo", Purpose::Cluster, RsaBits::Rsa2048, validity()).unwrap();
+    let (old, new) = (generate(), generate());
+    let both = bench.put(
+        "both.pem",
+        &format!("{}\n{}\n", new.certificate_pem, old.certificate_pem),
+    );
+    let request = LeafRequest {
+        common_name: "api".to_owned(),
+        organizations: vec![],
+        dns: vec!["api".to_owned()],
+        ips: vec![],
+        server: true,
+        client: true,
+        validity: validity(),
+    };
+    for (signer, other) in [(&old, &new), (&new, &old)] {
+        let leaf = signer.issue(&request).unwrap().certificate_pem;
+        let path = bench.put("leaf.pem", &leaf);
+        let (verified, said) = bench.try_run(&[
+            "verify",
+            "-CAfile",
+            both.to_str().unwrap(),
+            path.to_str().unwrap(),
+        ]);
+        assert!(verified, "{said}");
+        assert!(!bench.verify(other, &leaf, "sslclient").0);
+    }
+    let names: Vec<String> = [0, 1, 2]
+        .map(|generation| Purpose::Etcd.sealed_name(generation))
+        .into();
+    assert_eq!(names, ["authority/etcd", "authority/etcd/1", "authority/etcd/2"]);
+}
+
+#[test]
+fn a_key_is_named_as_kubernetes_names_it() {
+    let pair = RsaPair::generate(RsaBits::Rsa2048).unwrap();
+    let bench = Bench::new();
+    let public = bench.put("public.pem", &pair.public_pem);
+    let der = bench.put("public.der", "");
+    let (public, der) = (public.to_str().unwrap(), der.to_str().unwrap());
+    bench.run(&["pkey", "-pubin", "-in", public, "-outform", "DER", "-out", der]);
+    let said = bench.run(&["dgst", "-sha256", "-r", der]);
+    let digest: Vec<u8> = (0..32)
+        .map(|at| u8::from_str_radix(&said[2 * at..2 * at + 2], 16).unwrap())
+        .collect();
+    let expected = URL_SAFE_NO_PAD.encode(digest);
+    assert_eq!(RsaPair::key_id(&pair.public_pem).unwrap(), expected);
+    assert!(RsaPair::key_id("no key").is_err());
 }
 
 #[test]

@@ -22,7 +22,7 @@ use jeroboam_driver::{
     Access, Ask, Departure, Driver, DriverError, Graph, Health, Invalid, LabelSpec, Made, NodeAsk, Provides,
     Report,
 };
-use jeroboam_types::{Coe, ServerType};
+use jeroboam_types::{Coe, NodeGroup, ServerType, TrustStage};
 use secrecy::SecretString;
 
 use crate::options::Options;
@@ -111,6 +111,21 @@ impl Driver for SwarmDriver {
                 jeroboam_blueprint::nodes::alone(group, "manager"),
             )),
             None => Ok(()),
+        }
+    }
+
+    /// Managers go and come back, so what holds for an upgrade holds for a rotation.
+    fn validate_rotation(&self, ask: &Ask) -> Result<(), Invalid> {
+        self.validate_upgrade(ask)
+    }
+
+    /// Workers see certificates of managers only when they join, so each is replaced once, when all managers show new
+    /// ones and still take old ones.
+    fn trust_of(&self, group: &NodeGroup, stage: TrustStage) -> TrustStage {
+        match (group.is_master(), stage.is_settled(), stage.is_overlap_of_new()) {
+            (true, ..) | (false, true, _) => stage,
+            (false, false, true) => stage.next(),
+            (false, false, false) => stage.previous(),
         }
     }
 

@@ -13,6 +13,7 @@ pub mod repair;
 pub mod roll;
 pub mod status;
 pub mod template;
+pub mod trust;
 
 pub use cluster::Cluster;
 pub use coe::{Coe, ServerType};
@@ -24,3 +25,4 @@ pub use nodegroup::{NodeGroup, NodesSeen};
 pub use roll::{Revision, Roll};
 pub use status::{Change, HealthStatus, Status};
 pub use template::ClusterTemplate;
+pub use trust::TrustStage;

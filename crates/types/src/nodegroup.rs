@@ -151,13 +151,13 @@ impl NodeGroup {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use chrono::DateTime;
     use uuid::Uuid;
 
     use super::*;
 
-    fn group(nodes: &[u32]) -> NodeGroup {
+    pub(crate) fn group(nodes: &[u32]) -> NodeGroup {
         NodeGroup {
             id: 0,
             uuid: NodeGroupId(Uuid::nil()),

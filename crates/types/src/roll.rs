@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeGroup, NodesSeen, TemplateId};
+use crate::{NodeGroup, NodesSeen, TemplateId, TrustStage};
 
 /// What nodes are made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ pub struct Revision {
     /// Version of the COE that the image has; `None` for a COE whose images do not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Certificate authorities that they trust and are signed by.
+    #[serde(default, skip_serializing_if = "TrustStage::is_first")]
+    pub trust: TrustStage,
 }
 
 /// The template that a revision comes from, and what the group shows of it when all of its nodes are of the revision.
@@ -98,6 +101,23 @@ impl NodeGroup {
     /// had one. Nodes that failed are not waited for: workers among them go, masters are made anew.
     pub fn begin_roll(&mut self, present: Revision, order: Order, seen: &NodesSeen) {
         let before = self.roll.take().unwrap_or_else(|| Roll::standing(present));
+        // What the nodes are made of changes, and not whom they trust.
+        let target = Revision {
+            trust: before.target.trust,
+            ..order.target
+        };
+        self.reroll(&before, target, Some(order.source), order.batch, seen);
+    }
+
+    /// Begins to make the nodes of something else than `before`.
+    pub(crate) fn reroll(
+        &mut self,
+        before: &Roll,
+        target: Revision,
+        source: Option<Source>,
+        batch: u32,
+        seen: &NodesSeen,
+    ) {
         let is_good = |node: &u32| seen.ready.contains(node) && !before.unproven.contains(node);
         if !self.is_master() {
             self.nodes.retain(is_good);
@@ -106,7 +126,7 @@ impl NodeGroup {
         let behind: BTreeMap<u32, Revision> = self
             .nodes
             .iter()
-            .filter(|node| *made_of(node) != order.target)
+            .filter(|node| *made_of(node) != target)
             .map(|node| (*node, made_of(node).clone()))
             .collect();
         let mut out = before.out.clone();
@@ -115,9 +135,9 @@ impl NodeGroup {
             out.extend(failed.chain(&before.unproven));
         }
         self.roll = Some(Roll {
-            target: order.target,
-            source: Some(order.source),
-            batch: order.batch.max(1),
+            target,
+            source,
+            batch: batch.max(1),
             behind,
             out,
             unproven: BTreeSet::new(),

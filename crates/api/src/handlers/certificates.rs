@@ -1,10 +1,12 @@
 //! `/v1/certificates`
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use jeroboam_pki::{Authority, Purpose, Validity};
 use jeroboam_store::Sealed;
-use jeroboam_types::{Cluster, ClusterId};
+use jeroboam_types::{Cluster, ClusterId, trust};
 
 use crate::context::{Context, reply};
 use crate::error::{ApiError, ApiResult};
@@ -18,9 +20,21 @@ pub(crate) async fn show(cx: &Context, cluster: &str, kind: Option<&str>) -> Api
     cx.query.only(&["ca_cert_type"])?;
     let purpose = purpose(kind.or_else(|| cx.query.find("ca_cert_type")))?;
     let row = find_cluster(cx, Action::CertificateShow, cluster).await?;
-    let authority = find_authority(cx, &row.cluster, purpose).await?;
-    let pem = authority.public_part.as_deref().unwrap_or_default();
-    Ok(reply(StatusCode::OK, render(row.cluster.uuid, pem, &cx.base)))
+    let stage = trust::stage_of(&row.groups);
+    // What signs comes first: those who read one certificate only read that.
+    let others = stage
+        .trusted()
+        .filter(|generation| *generation != stage.signing());
+    let mut pem = Vec::new();
+    for generation in std::iter::once(stage.signing()).chain(others) {
+        let authority = find_authority(cx, &row.cluster, purpose, generation).await?;
+        let certificate = authority.public_part.unwrap_or_default();
+        pem.push(certificate.trim_end().to_owned());
+    }
+    Ok(reply(
+        StatusCode::OK,
+        render(row.cluster.uuid, &pem.join("\n"), &cx.base),
+    ))
 }
 
 /// `POST /v1/certificates`
@@ -34,7 +48,8 @@ pub(crate) async fn sign(cx: &Context) -> ApiResult<Response> {
         StatusCode::NOT_FOUND => error.with_status(StatusCode::BAD_REQUEST),
         _ => error,
     })?;
-    let authority = find_authority(cx, &row.cluster, purpose).await?;
+    let signing = trust::stage_of(&row.groups).signing();
+    let authority = find_authority(cx, &row.cluster, purpose, signing).await?;
     let pem = sign_csr(cx, row.cluster.uuid, authority, &request.csr).await?;
     Ok(reply(
         StatusCode::CREATED,
@@ -42,26 +57,35 @@ pub(crate) async fn sign(cx: &Context) -> ApiResult<Response> {
     ))
 }
 
-/// Name of an authority among the cluster's secrets.
-fn secret_name(purpose: Purpose) -> String {
-    format!("authority/{}", purpose.as_str())
-}
+/// How often, and how long at a time, it is waited for authorities that are being made.
+const LOOKS: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(100);
 
-async fn find_authority(cx: &Context, cluster: &Cluster, purpose: Purpose) -> ApiResult<Sealed> {
-    let found = cx
-        .store()
-        .engine()
-        .find_sealed(cluster.uuid, &secret_name(purpose))
-        .await?;
-    found
-        .filter(|sealed| sealed.public_part.is_some())
-        .ok_or_else(|| {
-            ApiError::conflict(format!(
-                "Cluster {} has no {} certificate authority yet. Try again when it is further on.",
-                cluster.uuid,
-                purpose.as_str()
-            ))
-        })
+/// An authority of a generation. The next one of a rotation is waited for: it is there in a moment, and who asks right
+/// after the rotation should not get half of the answer.
+async fn find_authority(
+    cx: &Context,
+    cluster: &Cluster,
+    purpose: Purpose,
+    generation: u32,
+) -> ApiResult<Sealed> {
+    let name = purpose.sealed_name(generation);
+    let looks = if generation == 0 { 1 } else { LOOKS };
+    for look in 1..=looks {
+        let found = cx.store().engine().find_sealed(cluster.uuid, &name).await?;
+        if let Some(found) = found.filter(|sealed| sealed.public_part.is_some()) {
+            return Ok(found);
+        }
+        if look < looks {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    let what = if generation == 0 { "no" } else { "no new" };
+    Err(ApiError::conflict(format!(
+        "Cluster {} has {what} {} certificate authority yet. Try again when it is further on.",
+        cluster.uuid,
+        purpose.as_str()
+    )))
 }
 
 /// Signs on a thread for blocking work: RSA takes milliseconds.

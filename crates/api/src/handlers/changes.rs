@@ -16,9 +16,8 @@ use crate::handlers::{clusters, find_cluster, of_lookup};
 use crate::microversion::Version;
 use crate::negotiate::BodyKind;
 use crate::policy::{Action, Target};
-use crate::validate::change::{
-    change_of, driver_of, group_of, nodes_named, refused, resize as resized, standing,
-};
+use crate::validate::change::{change_of, group_of, nodes_named, refused, resize as resized, standing};
+use crate::validate::rotation::accept as rotated;
 use crate::validate::upgrade::accept as upgraded;
 use crate::wire::change::{ClusterPatch, Resize, Upgrade};
 
@@ -135,24 +134,15 @@ pub(crate) async fn upgrade(cx: &Context, ident: &str) -> ApiResult<Response> {
     Ok(accepted(change.cluster))
 }
 
-/// `PATCH /v1/certificates/IDENT`: no driver of this service can do it yet, and each says so once all the rest is
-/// right.
+/// `PATCH /v1/certificates/IDENT`: new authorities, and with them new nodes. What was stopped is gone on with.
 pub(crate) async fn rotate_authorities(cx: &Context, ident: &str) -> ApiResult<Response> {
     cx.query.only(&[])?;
     let row = find_cluster(cx, Action::CertificateRotate, ident).await?;
     etag::check(cx, &clusters::state(&row))?;
     let standing = standing(cx, row.cluster.uuid, Change::RotateAuthorities).await?;
-    if standing.ask.template.tls_disabled {
-        return Err(ApiError::bad_request(
-            "The certificate authorities of a cluster without TLS cannot be rotated.",
-        ));
-    }
-    let driver = driver_of(cx, &standing.ask.template)?;
-    Err(cannot(driver.name(), "rotate certificate authorities"))
-}
-
-fn cannot(driver: &str, what: &str) -> ApiError {
-    ApiError::bad_request(format!("Cluster driver {driver} cannot {what}."))
+    let change = rotated(cx, &standing)?;
+    request(cx, &change, of_seen(cx, &row)).await?;
+    Ok(accepted(change.cluster))
 }
 
 /// `PATCH /v1/credentials/IDENT`: a new password of the identity that the service acts as for the cluster.

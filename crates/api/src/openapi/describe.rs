@@ -244,7 +244,7 @@ pub(super) fn describe(operation: Operation) -> Doc {
             .guarded()
             .answers(202, "Accepted")
             .refuses(&[403, 408, 413])
-            .notes("400 with a driver that cannot do it: none can yet."),
+            .notes("Every node is replaced. 400 for a cluster with one master. What failed is gone on with."),
         O::RotateCredential => Doc::new("certificates", "Gives the identity of a cluster a new password")
             .guarded()
             .answers(202, "Accepted")

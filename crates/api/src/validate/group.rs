@@ -11,6 +11,7 @@ use crate::validate::boot_volume_gib;
 use crate::validate::change::{change_of, check_quota, check_with_driver, driver_of, name_taken};
 use crate::validate::labels::{self, Unknown};
 use crate::validate::lookup::{Lookup, check_root_volume, optional};
+use crate::validate::rotation::join_rotation;
 use crate::wire::group::{NewGroup, check_counts, check_node_marks};
 use crate::wire::typing::check_size;
 
@@ -46,7 +47,7 @@ pub(crate) async fn accept(
     check_quota(cx, standing, i64::from(asked.node_count))?;
     let labels = Labels::inherited(&cluster.labels, asked.labels.clone(), asked.merge_labels);
     check_size("labels", &labels)?;
-    let group = NodeGroup {
+    let mut group = NodeGroup {
         id: 0,
         uuid: NodeGroupId(Uuid::new_v4()),
         name: asked.name.clone(),
@@ -83,6 +84,7 @@ pub(crate) async fn accept(
     let driver = driver_of(cx, &standing.ask.template)?;
     let unknown = labels::check(driver.as_ref(), &group.labels)?;
     check_with_driver(&standing, driver.as_ref(), &group)?;
+    join_rotation(&standing, driver.as_ref(), &mut group);
     let change = ClusterChange {
         new_groups: vec![group],
         resolved: Some(standing.ask.resolved.clone()),

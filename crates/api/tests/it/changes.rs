@@ -525,7 +525,11 @@ async fn upgrades_that_cannot_be_are_refused_and_so_is_what_no_driver_can_do() {
         assert!(answer.refusal(status).contains(part), "{body}: {}", answer.text);
     }
     let rotation = standing.call("PATCH", "/v1/certificates/prod", Value::Null).await;
-    assert!(rotation.refusal(400).contains("cannot rotate"));
+    assert!(
+        rotation.refusal(400).contains("only manager"),
+        "{}",
+        rotation.text
+    );
     assert_eq!(
         standing.cluster().await["status"],
         "UPDATE_COMPLETE",
@@ -568,6 +572,78 @@ async fn an_upgrade_is_written_as_revisions_and_the_template_stays_until_it_is_d
         json!({"cluster_template": standing.template, "max_batch_size": null, "nodegroup": "default-master"});
     standing.call("POST", path, same).await.expect(202);
     assert!(standing.finish(Outcome::Complete).await.groups[0].is_uniform());
+}
+
+#[tokio::test]
+async fn a_rotation_of_authorities_is_written_as_its_first_stage_and_taken_up_where_it_stopped() {
+    let cluster = json!({"master_count": 3, "node_count": 2, "master_lb_enabled": true});
+    let standing = Standing::with("", cluster).await;
+    let path = "/v1/certificates/prod";
+    let stages = |work: &jeroboam_store::Work| -> Vec<(u32, usize)> {
+        let rolls = work.groups.iter().map(|group| group.roll.as_ref().unwrap());
+        rolls
+            .map(|roll| (roll.target.trust.0, roll.behind.len()))
+            .collect()
+    };
+    let answer = standing.call("PATCH", path, Value::Null).await.expect(202);
+    assert_eq!(answer, json!({"uuid": standing.uuid}));
+    let shown = standing.cluster().await;
+    assert_eq!(shown["status"], "UPDATE_IN_PROGRESS");
+    assert_eq!(
+        standing.group("default-worker").await["status"],
+        "UPDATE_IN_PROGRESS"
+    );
+    // A second one waits for its end; so does an upgrade.
+    assert!(
+        standing
+            .call("PATCH", path, Value::Null)
+            .await
+            .refusal(409)
+            .contains("UPDATE_IN_PROGRESS")
+    );
+    let upgrade = json!({"cluster_template": standing.template});
+    standing
+        .call("POST", "/v1/clusters/prod/actions/upgrade", upgrade)
+        .await
+        .refusal(409);
+    let work = standing.finish(Outcome::Failed).await;
+    assert_eq!(stages(&work), [(1, 3), (1, 2)]);
+    // A group that is added trusts what the others trust.
+    standing
+        .call(
+            "POST",
+            "/v1/clusters/prod/nodegroups",
+            json!({"name": "more", "node_count": 1}),
+        )
+        .await
+        .expect(202);
+    let work = standing.finish(Outcome::Failed).await;
+    assert_eq!(stages(&work), [(1, 3), (1, 2), (1, 0)]);
+    standing.call("PATCH", path, Value::Null).await.expect(202);
+    let work = standing.finish(Outcome::Failed).await;
+    assert_eq!(
+        stages(&work),
+        [(1, 3), (1, 2), (1, 0)],
+        "the same stage, not the next"
+    );
+    // A body is no harm: clients send all kinds.
+    standing.call("PATCH", path, json!({"x": 1})).await.expect(202);
+}
+
+#[tokio::test]
+async fn authorities_are_not_rotated_in_the_middle_of_an_upgrade() {
+    let standing = Standing::start().await;
+    let medium = standing
+        .template("medium", json!({"flavor_id": "m1.medium"}))
+        .await;
+    let body = json!({"cluster_template": medium, "nodegroup": "default-worker"});
+    standing
+        .call("POST", "/v1/clusters/prod/actions/upgrade", body)
+        .await
+        .expect(202);
+    standing.finish(Outcome::Failed).await;
+    let answer = standing.call("PATCH", "/v1/certificates/prod", Value::Null).await;
+    assert!(answer.refusal(409).contains("default-worker"), "{}", answer.text);
 }
 
 #[tokio::test]

@@ -141,6 +141,17 @@ impl Driver for Paper {
         }
     }
 
+    fn validate_rotation(&self, ask: &Ask) -> Result<(), Invalid> {
+        match ask
+            .groups
+            .iter()
+            .any(|group| group.is_master() && group.node_count == 1)
+        {
+            true => Err(Invalid::new("nodegroup", "the only manager stays")),
+            false => Ok(()),
+        }
+    }
+
     async fn leave(&self, _: &Ask, _: &Access, _: &str, _: bool) -> Departure {
         Departure::Gone
     }

@@ -83,7 +83,8 @@ pub(super) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
 }
 
 async fn new_server(context: &Context<'_>, entry: &Entry, spec: &ServerSpec, made: &Made) -> Step<NewServer> {
-    let authorities = context.authorities().await?;
+    let stage = context.ask()?.trust_of(entry.group.as_deref());
+    let authorities = context.authorities(stage).await?;
     let bootstrap = bootstrap::grant(context, &entry.key).await?;
     let node = NodeAsk {
         ask: context.ask()?,

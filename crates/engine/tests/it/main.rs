@@ -17,5 +17,6 @@ mod healing;
 mod house;
 mod identity;
 mod masters;
+mod rotations;
 mod upgrades;
 mod wishes;

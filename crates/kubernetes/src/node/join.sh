@@ -106,6 +106,31 @@ update_addons() {
     done
 }
 
+# During a rotation the API's servers are known by two authorities, of which kubeadm puts one into what the programs of
+# a master know them by: those files come before, and get both.
+join_cluster() {
+    authorities=$root/etc/jeroboam/ca.crt
+    skipped=
+    if [ "$ROLE" != worker ] && [ "$(grep -c 'BEGIN CERT' "$authorities")" -gt 1 ]; then
+        kubeadm join phase control-plane-prepare kubeconfig --config /etc/jeroboam/join.yaml || return
+        both=$(base64 -w 0 "$authorities")
+        for name in admin controller-manager scheduler; do
+            sed -i "s|certificate-authority-data: .*|certificate-authority-data: $both|" \
+                "$root/etc/kubernetes/$name.conf" || return
+        done
+        skipped=--skip-phases=control-plane-prepare/kubeconfig
+    fi
+    kubeadm join --config /etc/jeroboam/join.yaml --ignore-preflight-errors=ImagePull $skipped
+}
+
+# take_identity: what signed for this kubelet may have been a master that signs with the last authorities.
+take_identity() {
+    [ -e "$root/etc/jeroboam/kubelet.kubeconfig" ] || return 0
+    mv "$root/etc/jeroboam/kubelet.kubeconfig" "$root/etc/kubernetes/kubelet.conf"
+    rm -f "$root"/var/lib/kubelet/pki/kubelet-client-*
+    systemctl restart kubelet.service
+}
+
 attempt() {
     if [ -d "$root/etc/jeroboam/pki" ]; then
         mkdir -p "$root/etc/kubernetes/pki"
@@ -115,8 +140,7 @@ attempt() {
         say "starting the cluster"
         kubeadm init --config /etc/jeroboam/init.yaml --ignore-preflight-errors=ImagePull $INIT_ARGUMENTS
     else
-        { [ -z "$OTHER_MASTERS" ] || before_join; } &&
-            kubeadm join --config /etc/jeroboam/join.yaml --ignore-preflight-errors=ImagePull
+        { [ -z "$OTHER_MASTERS" ] || before_join; } && join_cluster
     fi >>"$log" 2>&1
 }
 
@@ -156,6 +180,7 @@ until attempt; do
     kubeadm reset -f >>"$log" 2>&1
     sleep 2
 done
+take_identity
 touch "$root/var/lib/jeroboam/member"
 say "$HOST_NAME is a node of the cluster"
 tries=30

@@ -11,6 +11,7 @@ fn revision(version: &str) -> Revision {
         image_id: version.to_owned(),
         flavor_id: "flavor-id".to_owned(),
         version: Some(version.to_owned()),
+        ..Revision::default()
     }
 }
 

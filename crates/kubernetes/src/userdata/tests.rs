@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use jeroboam_driver::graph::MadeResource;
 use jeroboam_driver::{Ask, Certificates, Driver, Key, KeyPair, Made, TokenKeys};
+use jeroboam_types::{Revision, Roll, TrustStage};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -35,6 +36,7 @@ impl Certificates for Texts {
         Ok(TokenKeys {
             public: "public key".into(),
             private: SecretString::from("SIGNING KEY of tokens"),
+            id: "key".into(),
         })
     }
 }
@@ -224,6 +226,40 @@ fn masters_have_the_authorities_and_join_one_after_the_other() {
 }
 
 #[test]
+fn a_master_that_joins_while_others_sign_with_the_last_authorities_brings_its_kubelets_identity() {
+    let kubelet = "/etc/jeroboam/kubelet.kubeconfig";
+    for stage in 0..4 {
+        let mut ask = ask(3, 1);
+        for group in &mut ask.groups {
+            let mut roll = Roll::standing(Revision::default());
+            roll.target.trust = TrustStage(stage);
+            group.roll = Some(roll);
+        }
+        let master = files(&write(&ask, "master-1"));
+        assert_eq!(master.contains_key(kubelet), stage == 2, "stage {stage}");
+        assert!(!files(&write(&ask, "worker-0")).contains_key(kubelet));
+        // kubeadm's controller manager signs with one authority, whatever is trusted.
+        assert_eq!(
+            master["/etc/jeroboam/pki/ca-signer.crt"],
+            "certificate of Cluster\n"
+        );
+        if stage == 2 {
+            let config: Value = serde_json::from_str(&master[kubelet]).unwrap();
+            let text = config["users"][0]["user"]["client-certificate-data"]
+                .as_str()
+                .unwrap();
+            let text = String::from_utf8(BASE64_STANDARD.decode(text).unwrap()).unwrap();
+            let host_name = ask.cloud_name(&Key::new("server", "master-1"));
+            assert!(text.contains(&format!("\"system:node:{host_name}\"")), "{text}");
+            assert!(
+                text.contains("\"system:nodes\"") && !text.contains("bootstrappers"),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
 fn secrets_are_for_root_alone_in_both_forms() {
     let mut ask = ask(1, 1);
     ask.template.http_proxy = Some("http://proxy:3128".into());
@@ -293,21 +329,8 @@ fn a_node_outside_of_its_subnet_is_no_silent_error() {
     assert_eq!(error, "the address of server:worker-0 is outside of its subnet");
 }
 
-/// Keys and certificates as long as those of RSA keys, in lines. No compression makes them shorter.
-struct Long {
-    key: usize,
-    certificate: usize,
-}
-
-const RSA_4096: Long = Long {
-    key: 51,
-    certificate: 29,
-};
-
-const RSA_2048: Long = Long {
-    key: 27,
-    certificate: 18,
-};
+/// Keys and certificates as long as those of RSA keys of 4096 bits, which no compression makes shorter.
+struct Long;
 
 fn noise(seed: u64, lines: usize) -> String {
     let mut random = fastrand::Rng::with_seed(seed);
@@ -322,27 +345,28 @@ fn noise(seed: u64, lines: usize) -> String {
 
 impl Certificates for Long {
     fn authority(&self, authority: Authority) -> Result<String, DriverError> {
-        Ok(noise(authority as u64, self.certificate))
+        Ok(noise(authority as u64, 29))
     }
 
     fn issue(&self, _: Authority, request: &CertificateRequest) -> Result<KeyPair, DriverError> {
         Ok(KeyPair {
-            certificate: noise(request.common_name.len() as u64 + 100, self.certificate),
-            key: SecretString::from(noise(200, self.key)),
+            certificate: noise(request.common_name.len() as u64 + 100, 29),
+            key: SecretString::from(noise(200, 51)),
         })
     }
 
     fn signer(&self, authority: Authority) -> Result<KeyPair, DriverError> {
         Ok(KeyPair {
             certificate: self.authority(authority)?,
-            key: SecretString::from(noise(authority as u64 + 300, self.key)),
+            key: SecretString::from(noise(authority as u64 + 300, 51)),
         })
     }
 
     fn token_keys(&self) -> Result<TokenKeys, DriverError> {
         Ok(TokenKeys {
             public: noise(400, 12),
-            private: SecretString::from(noise(401, self.key)),
+            private: SecretString::from(noise(401, 51)),
+            id: "key".into(),
         })
     }
 }
@@ -400,17 +424,12 @@ fn the_largest_user_data_fits_nova_and_is_of_its_readers_type() {
             token: SecretString::from("token"),
         };
         for bootstrap in [None, Some(&bootstrap)] {
-            // Ignition cannot be told all at once in compressed form, so that it has less room for keys.
-            let keys = match (distro, bootstrap) {
-                ("flatcar", None) => &RSA_2048,
-                _ => &RSA_4096,
-            };
             let node = NodeAsk {
                 ask: &ask,
                 server: &server,
                 host_name: "demo-0123-master-0",
                 made: &made,
-                certificates: keys,
+                certificates: &Long,
                 bootstrap,
             };
             // It fails when Nova would refuse it.

@@ -19,7 +19,8 @@ impl Engine<'_> {
     }
 
     /// Writes the next stage of a rolling replacement: the given groups as they should be now, with a new deadline
-    /// for it. [`StoreError::Stale`] when something else is asked by now: nothing is written then.
+    /// for it. It is a newer wish: a change that was worked out from the stage before is refused.
+    /// [`StoreError::Stale`] when something else is asked by now: nothing is written then.
     pub async fn advance(
         &self,
         claim: &Claim,
@@ -31,6 +32,7 @@ impl Engine<'_> {
         let result = async {
             fence_generation(&tx, claim, generation).await?;
             let longer = work::ActiveModel {
+                generation: ActiveValue::Set(generation + 1),
                 deadline_ms: ActiveValue::Set(deadline.0),
                 ..Default::default()
             };

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use chrono::Utc;
 use jeroboam_cloud::Find;
+use jeroboam_driver::Driver;
 use jeroboam_engine::{Clock, SystemClock};
 use jeroboam_plan::ledger::nodes_seen;
-use jeroboam_store::{ClusterChange, NewCluster, Standing};
+use jeroboam_store::{ChangeError, ClusterChange, NewCluster, Standing};
+use jeroboam_swarm::SwarmDriver;
 use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, ROLE_MASTER, ROLE_WORKER, first_nodes};
 use jeroboam_types::roll::{Order, Source};
 use jeroboam_types::{
     Change, Cluster, ClusterId, ClusterName, ClusterTemplate, Labels, NodeGroup, NodeGroupId, Revision, Roll,
-    Status, TemplateId,
+    Status, TemplateId, trust,
 };
 use uuid::Uuid;
 
@@ -97,13 +99,27 @@ impl House {
         }
     }
 
-    /// Asks for a change as the API does.
+    /// Asks for a change as the API does, and anew when the engine has written the next stage meanwhile.
     pub async fn change(
         &self,
         cluster: ClusterId,
         kind: Change,
-        edit: impl FnOnce(&Standing, &mut ClusterChange),
+        edit: impl Fn(&Standing, &mut ClusterChange),
     ) {
+        loop {
+            match self.try_change(cluster, kind, &edit).await {
+                Err(ChangeError::Overtaken) => {}
+                asked => return asked.unwrap(),
+            }
+        }
+    }
+
+    async fn try_change(
+        &self,
+        cluster: ClusterId,
+        kind: Change,
+        edit: impl Fn(&Standing, &mut ClusterChange),
+    ) -> Result<(), ChangeError> {
         let standing = self.store.clusters().standing(cluster).await.unwrap();
         let now = SystemClock.now();
         let mut change = ClusterChange {
@@ -119,7 +135,7 @@ impl House {
             request_id: "req-change".to_owned(),
         };
         edit(&standing, &mut change);
-        self.store.clusters().request_change(&change).await.unwrap();
+        self.store.clusters().request_change(&change).await
     }
 
     /// Asks for another size of a group; the given nodes go.
@@ -205,6 +221,25 @@ impl House {
                     group.begin_roll(present, order, &seen);
                     group.status = Status::UpdateInProgress;
                 }
+                change.groups.push(group);
+            }
+        })
+        .await;
+    }
+
+    /// Asks for new authorities.
+    pub async fn rotate(&self, cluster: ClusterId) {
+        self.change(cluster, Change::RotateAuthorities, |standing, change| {
+            let stage = match trust::is_rotating(&standing.groups) {
+                true => standing.ask.trust(),
+                false => standing.ask.trust().next(),
+            };
+            for group in &standing.groups {
+                let mut group = group.clone();
+                let present = standing.ask.revision(&group);
+                let seen = nodes_seen(&standing.ledger, &group.name);
+                group.begin_rotation(present, SwarmDriver.trust_of(&group, stage), &seen);
+                group.status = Status::UpdateInProgress;
                 change.groups.push(group);
             }
         })
