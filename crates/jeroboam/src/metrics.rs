@@ -13,7 +13,7 @@ use jeroboam_api::{Listener, Server};
 use jeroboam_engine::{Clock, SystemClock};
 use jeroboam_metrics::{MEDIA_TYPE, Metrics, StoreState};
 use jeroboam_store::{Store, StoreError};
-use jeroboam_types::HealthStatus;
+use jeroboam_types::{HealthStatus, Millis};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -90,6 +90,12 @@ impl Source {
         let backlog = self.store.engine().backlog(now).await?;
         let clusters = self.store.clusters().by_status().await?;
         let health = self.store.health().count().await?;
+        let oldest = self.store.engine().oldest().await?;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds of dates stay far below 2^52"
+        )]
+        let seconds = |made: Option<Millis>| made.map_or(0.0, |made| made.0 as f64 / 1_000.0);
         let (connections, idle_connections) = self.store.connections();
         Ok(StoreState {
             connections,
@@ -109,6 +115,10 @@ impl Source {
                 .into_iter()
                 .map(|(health, count)| (health.map_or("none", HealthStatus::as_str), count))
                 .collect(),
+            certificates: vec![
+                ("authorities", seconds(oldest.authorities)),
+                ("kubernetes-masters", seconds(oldest.masters)),
+            ],
         })
     }
 }

@@ -119,6 +119,7 @@ mod tests {
             lag: Duration::from_millis(1500),
             clusters: vec![("CREATE_COMPLETE", 7)],
             health: vec![("HEALTHY", 6)],
+            certificates: vec![("authorities", 1_795_000_000.5)],
         });
         metrics.engine().looked("HEALTHY", Duration::from_millis(20));
         metrics.engine().replaced("worker");
@@ -141,6 +142,7 @@ mod tests {
             "jeroboam_health_looks_total{health=\"HEALTHY\"} 1",
             "jeroboam_health_look_duration_seconds_bucket{le=\"0.03\"} 1",
             "jeroboam_health_replacements_total{role=\"worker\"} 1",
+            "jeroboam_cluster_certificates_oldest_timestamp_seconds{of=\"authorities\"} 1795000000.5",
             "jeroboam_clock_ahead_of_database_seconds -1.5",
         ] {
             assert!(

@@ -27,6 +27,8 @@ pub struct StoreState {
     pub clusters: Vec<(&'static str, u64)>,
     /// Numbers of clusters that stand by health.
     pub health: Vec<(&'static str, u64)>,
+    /// When the oldest of a kind of certificates were made, in seconds since 1970, by what they are of; 0 without any.
+    pub certificates: Vec<(&'static str, f64)>,
 }
 
 /// Numbers of the database.
@@ -39,6 +41,7 @@ pub struct Store {
     lag: Gauge<f64, AtomicU64>,
     clusters: Family<Clusters, Gauge>,
     health: Family<Health, Gauge>,
+    certificates: Family<Certificates, Gauge<f64, AtomicU64>>,
     clock_ahead: Gauge<f64, AtomicU64>,
 }
 
@@ -57,6 +60,11 @@ struct Health {
     health: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Certificates {
+    of: &'static str,
+}
+
 impl Store {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let new = Self {
@@ -67,6 +75,7 @@ impl Store {
             lag: Gauge::default(),
             clusters: Family::default(),
             health: Family::default(),
+            certificates: Family::default(),
             clock_ahead: Gauge::default(),
         };
         registry.register(
@@ -101,6 +110,11 @@ impl Store {
             new.health.clone(),
         );
         registry.register(
+            "jeroboam_cluster_certificates_oldest_timestamp_seconds",
+            "When the oldest certificates of clusters were made; 0 without any",
+            new.certificates.clone(),
+        );
+        registry.register(
             "jeroboam_clock_ahead_of_database_seconds",
             "How far the clock of this host is ahead of that of the database",
             new.clock_ahead.clone(),
@@ -128,6 +142,9 @@ impl Store {
         self.health.clear();
         for (health, count) in &state.health {
             self.health.get_or_create(&Health { health }).set(signed(*count));
+        }
+        for (of, made) in &state.certificates {
+            self.certificates.get_or_create(&Certificates { of }).set(*made);
         }
         self.clusters.clear();
         for (status, count) in &state.clusters {

@@ -3,6 +3,7 @@
 //! Every write names a [`Claim`] and is refused when the claim's lease is no longer held, in the same
 //! transaction that writes.
 
+mod age;
 mod lease;
 mod outcome;
 mod progress;
@@ -23,6 +24,7 @@ use crate::clusters::{load_groups, load_ledger};
 use crate::row::{cluster, template, work};
 use crate::{Store, StoreError};
 
+pub use age::Oldest;
 pub use lease::Backlog;
 
 /// Questions and changes of the engine.

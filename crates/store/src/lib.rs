@@ -33,7 +33,7 @@ pub use clusters::{
     Standing, Stats, Terms,
 };
 pub use engine::{
-    Backlog, Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Settlement, Upgraded, Work,
+    Backlog, Claim, ClusterProgress, Engine, GoalKind, LedgerChange, Oldest, Settlement, Upgraded, Work,
 };
 pub use error::{Cause, StoreError};
 pub use health::{Health, Patient, Turn};

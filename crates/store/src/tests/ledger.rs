@@ -2,9 +2,11 @@
 
 use jeroboam_driver::Key;
 use jeroboam_plan::{Entry, Ledger, Phase};
+use jeroboam_types::{ClusterTemplate, Coe, Millis};
 
-use super::fixture::{NOW, claim, entry, on_each, stored_cluster};
+use super::fixture::{NOW, claim, entry, new_cluster, on_each, stored_cluster, template};
 use crate::LedgerChange::{Put, Remove};
+use crate::Oldest;
 
 #[tokio::test]
 async fn every_field_of_an_entry_survives() {
@@ -50,6 +52,40 @@ async fn every_field_of_an_entry_survives() {
                 store.clusters().ledger(new.cluster.uuid).await.unwrap()[&next.key],
                 next
             );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_oldest_certificates_are_those_of_authorities_and_of_masters_of_kubernetes() {
+    on_each(async |store| {
+        assert_eq!(store.engine().oldest().await.unwrap(), Oldest::default());
+        for (coe, masters) in [(Coe::SwarmMode, None), (Coe::Kubernetes, Some(Millis(900)))] {
+            let template = ClusterTemplate {
+                coe,
+                ..template("p1", coe.as_str())
+            };
+            store.templates().insert(&template).await.unwrap();
+            let new = new_cluster("p1", coe.as_str(), template.uuid);
+            store.clusters().create(&new, None).await.unwrap();
+            let held = claim(&store, "one", NOW).await;
+            let made = |kind: &str, name: &str, at: Option<i64>| {
+                Put(Entry {
+                    finished: at.map(Millis),
+                    ..entry(Key::new(kind, name))
+                })
+            };
+            let changes = [
+                made("certificates", "main", Some(500)),
+                made("certificates", "1", Some(700)),
+                made("server", "master-0", Some(900)),
+                made("server", "master-1", None),
+                made("server", "worker-0", Some(100)),
+            ];
+            store.engine().write(&held, &changes).await.unwrap();
+            let oldest = store.engine().oldest().await.unwrap();
+            assert_eq!((oldest.authorities, oldest.masters), (Some(Millis(500)), masters));
         }
     })
     .await;
