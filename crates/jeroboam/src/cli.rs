@@ -152,6 +152,9 @@ pub struct DemoArguments {
     /// Workers
     #[arg(long, default_value_t = 2)]
     pub workers: u32,
+    /// Also give the cluster new certificate authorities, while clients go on asking it; more than one master
+    #[arg(long, requires = "once")]
+    pub rotate: bool,
     /// Root file system of real machines, instead of the one that is made here
     #[arg(long, value_name = "DIRECTORY")]
     pub image_root: Option<PathBuf>,

@@ -8,6 +8,7 @@ mod coe;
 mod kubernetes;
 mod machine;
 mod progress;
+mod rotation;
 mod service;
 mod swarm;
 
@@ -139,6 +140,9 @@ async fn with_service(
                 kubernetes::run_and_check(reporter, &tenant, &shown, arguments.workers).await?;
             }
         }
+    }
+    if arguments.rotate {
+        rotation::rotate_and_check(reporter, &tenant, &shown, arguments.nodes == Nodes::Real).await?;
     }
     let begun = Instant::now();
     tenant.delete_cluster(&cluster).await?;

@@ -110,7 +110,14 @@ impl Tenant {
         }
     }
 
-    /// Certificate of the cluster's CA, PEM.
+    /// Asks for new certificate authorities of the cluster.
+    pub async fn rotate_authorities(&self, uuid: &str) -> anyhow::Result<()> {
+        self.call(Method::PATCH, &format!("certificates/{uuid}"), None)
+            .await
+            .map(drop)
+    }
+
+    /// Certificate of the cluster's CA, PEM; two of them during a rotation.
     pub async fn authority(&self, uuid: &str) -> anyhow::Result<String> {
         pem(&self
             .call(Method::GET, &format!("certificates/{uuid}"), None)

@@ -37,23 +37,44 @@ pub struct Coe {
 impl Coe {
     /// Has a certificate signed.
     pub async fn connect(tenant: &Tenant, cluster: &Value) -> anyhow::Result<Self> {
-        let uuid = cluster["uuid"].as_str().context("the cluster has no uuid")?;
+        let authority = tenant.authority(uuid_of(cluster)?).await?;
+        Self::connect_trusting(tenant, cluster, &authority).await
+    }
+
+    /// Has a certificate signed, and knows the API by these authorities.
+    pub async fn connect_trusting(
+        tenant: &Tenant,
+        cluster: &Value,
+        authorities: &str,
+    ) -> anyhow::Result<Self> {
         let address = cluster["api_address"]
             .as_str()
             .context("the cluster has no api_address")?;
         let url = address.replacen("tcp://", "https://", 1);
-        let authority = tenant.authority(uuid).await?;
         let request = jeroboam_pki::SigningRequest::generate("admin", &["system:masters"])?;
-        let certificate = tenant.sign(uuid, &request.csr_pem).await?;
+        let certificate = tenant.sign(uuid_of(cluster)?, &request.csr_pem).await?;
         use secrecy::ExposeSecret;
         let identity = format!("{certificate}\n{}\n", request.key_pem.expose_secret());
         let client = reqwest::Client::builder()
-            .tls_certs_only([reqwest::Certificate::from_pem(authority.as_bytes())?])
+            .tls_certs_only(reqwest::Certificate::from_pem_bundle(authorities.as_bytes())?)
             .identity(reqwest::Identity::from_pem(identity.as_bytes())?)
             .timeout(Duration::from_secs(30))
             .no_proxy()
             .build()?;
         Ok(Self { client, url })
+    }
+
+    /// Asks once, on a connection of its own, as a client does that has just started.
+    pub async fn ask(&self, path: &str) -> anyhow::Result<()> {
+        let answer = self
+            .client
+            .get(format!("{}/{path}", self.url))
+            .header("Connection", "close")
+            .timeout(Duration::from_secs(5))
+            .send()
+            .await?;
+        answer.error_for_status()?;
+        Ok(())
     }
 
     /// A document.
@@ -91,4 +112,8 @@ impl Coe {
         answer.context("cannot reach the cluster")?.error_for_status()?;
         Ok(())
     }
+}
+
+fn uuid_of(cluster: &Value) -> anyhow::Result<&str> {
+    cluster["uuid"].as_str().context("the cluster has no uuid")
 }

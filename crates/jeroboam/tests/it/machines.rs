@@ -77,3 +77,12 @@ fn three_managers_stand_behind_a_load_balancer() {
         "the API is the balancer's"
     );
 }
+
+#[test]
+fn a_swarm_gets_new_authorities_and_its_clients_see_no_failure() {
+    let events = demo(&["--masters", "3", "--workers", "1", "--rotate"]);
+    let rotated = event(&events, "rotated");
+    let asked = |client: usize| rotated["asked"][client].as_u64().unwrap();
+    assert!(asked(0) > asked(1) && asked(1) > 10, "{rotated}");
+    eprintln!("{rotated}");
+}
