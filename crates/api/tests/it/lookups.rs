@@ -181,7 +181,7 @@ async fn all_look_ups_of_a_creation_are_under_way_at_once() {
         "name": "second", "cluster_template_id": standing.template, "keypair": "key",
         "fixed_network": "net", "fixed_subnet": "own",
     });
-    all_at_once(&standing, "/v1/clusters", more, 6).await;
+    all_at_once(&standing, "/v1/clusters", more, 7).await;
     let body = json!({"name": "gpu", "flavor_id": "m1.medium", "image_id": "debian-12-docker"});
     all_at_once(&standing, "/v1/clusters/prod/nodegroups", body, 2).await;
 }

@@ -106,14 +106,16 @@ impl House {
     }
 
     /// From now on clusters are of Kubernetes.
-    pub fn build_kubernetes(&mut self) {
+    pub async fn build_kubernetes(&mut self) {
         self.drivers = Drivers::new(vec![Arc::new(KubernetesDriver)]);
         self.resolved.kube_version = Some("v1.31.2".to_owned());
         let template = &mut self.template;
+        template.uuid = TemplateId(Uuid::new_v4());
         template.coe = Coe::Kubernetes;
         template.driver = Some("kubernetes".to_owned());
         template.network_driver = Some("neutron".to_owned());
         template.cluster_distro = Some("ubuntu".to_owned());
+        self.store.templates().insert(&self.template).await.unwrap();
     }
 
     /// A session of the tenant.

@@ -188,7 +188,7 @@ async fn no_server_group_has_more_members_than_nova_lets_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pods_are_routed_by_the_tenants_own_router_and_it_is_left_as_it_was() {
     let mut house = House::build().await;
-    house.build_kubernetes();
+    house.build_kubernetes().await;
     let tenant = house.tenant();
     let own = network::create_network(&tenant, "own").await.unwrap();
     let subnet = network::create_subnet(&tenant, "own", &own.id, "192.168.7.0/24", &[])

@@ -198,11 +198,6 @@ async fn what_cannot_be_is_refused_by_its_name_before_anything_is_built() {
             json!({"labels": {"extra_volumes": "/srv"}}),
             "labels.extra_volumes",
         ),
-        (
-            json!({"node_taints": [{"key": "a", "effect": "Never"}]}),
-            "node_taints",
-        ),
-        (json!({"node_labels": {"a b": "c"}}), "node_labels"),
     ] {
         tenant.refused(groups, marked(more), field).await;
     }
