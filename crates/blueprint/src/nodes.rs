@@ -95,8 +95,8 @@ pub fn group_of<'a>(ask: &'a Ask, host_name: &str) -> Option<&'a NodeGroup> {
 /// Why the only node of a control plane cannot be replaced, and what can be done.
 pub fn alone(group: &NodeGroup, word: &str) -> String {
     format!(
-        "the only {word} of the cluster cannot be replaced without loss of what it knows, so node group {} cannot be \
-         upgraded; node groups of workers can be, each by its name, such as {DEFAULT_WORKER}",
+        "the only {word} of the cluster cannot be replaced without loss of what it knows, so node group {} has to \
+         stay as it is; node groups of workers can be upgraded, each by its name, such as {DEFAULT_WORKER}",
         group.name
     )
 }

@@ -320,7 +320,7 @@ async fn the_openstack_client_changes_a_cluster() {
 
     rig.demo(&["coe", "credential", "rotate", "first"]).await;
     for (refused, part) in [
-        (&["coe", "ca", "rotate", "first"][..], "cannot rotate"),
+        (&["coe", "ca", "rotate", "first"][..], "only manager"),
         (
             &["coe", "cluster", "upgrade", "first", "medium"][..],
             "only manager",

@@ -87,7 +87,7 @@ const LINES: &[(&str, &str, Outcome)] = &[
     ("demo", "nodegroup delete c default-worker", Refused("default")),
     ("demo", "ca show c", Shows("BEGIN CERTIFICATE")),
     ("demo", "ca sign c CSR", Shows("BEGIN CERTIFICATE")),
-    ("demo", "ca rotate c", Refused("cannot rotate")),
+    ("demo", "ca rotate c", Refused("only manager")),
     ("demo", "credential rotate c", Then("UPDATE_COMPLETE")),
     (
         "admin",
