@@ -27,7 +27,10 @@ const STEPS: &[(Service, &str, &str, &str)] = &[
 
 async fn of_masters(house: &House, count: i32) -> ClusterId {
     let cluster = house
-        .ask(count, 1, |new| new.cluster.master_lb_enabled = Some(true))
+        .ask(count, 1, |new| {
+            new.cluster.master_lb_enabled = Some(true);
+            new.cluster.docker_volume_size = Some(1);
+        })
         .await;
     house.settled_as(cluster, Status::CreateComplete).await;
     cluster
