@@ -37,7 +37,7 @@ pub struct Source {
     pub template: TemplateId,
     /// Image as the template names it.
     pub image_id: String,
-    /// Flavor as the template names it.
+    /// Flavor as the template names it; `None` for a group that keeps one of its own.
     pub flavor_id: Option<String>,
     /// Labels that change with the revision; `None` for one that goes.
     pub labels: BTreeMap<String, Option<String>>,

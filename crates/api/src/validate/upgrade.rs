@@ -198,15 +198,17 @@ impl Future {
             false => template.flavor_id.clone(),
         };
         let given = standing.ask.flavor_given(group).map(str::to_owned);
-        // One that is not the template's was chosen for this cluster.
-        let follows = given == flavor(&standing.ask.template);
-        let new = flavor(&self.ask.template);
-        let flavor_id = if follows && new.is_some() { new } else { given };
+        // One that is not the template's, its cluster's or the one that it was last upgraded to, was chosen for it.
+        let source = group.roll.as_ref().and_then(|roll| roll.source.as_ref());
+        let follows = given == flavor(&standing.ask.template)
+            || source.is_some_and(|source| source.flavor_id.is_some());
+        let new = flavor(&self.ask.template).filter(|_| follows);
+        let flavor_id = new.clone().or(given);
         let image_id = self.ask.template.image_id.clone();
         let future = NodeGroup {
             roll: None,
             image_id: Some(image_id.clone()),
-            flavor_id: flavor_id.clone(),
+            flavor_id,
             ..group.clone()
         };
         driver
@@ -217,7 +219,7 @@ impl Future {
             source: Source {
                 template: self.ask.template.uuid,
                 image_id,
-                flavor_id,
+                flavor_id: new,
                 labels: self.labels.clone(),
             },
             batch,

@@ -567,6 +567,13 @@ async fn an_upgrade_is_written_as_revisions_and_the_template_stays_until_it_is_d
     assert_eq!(rolls[1].behind[&0].flavor_id, rolls[0].target.flavor_id);
     assert_eq!(ask.resolved.flavors["m1.medium"], "3");
 
+    // And back to what the cluster is of all the time: the flavor follows templates until one is chosen for the group.
+    let back = json!({"cluster_template": standing.template, "nodegroup": "default-worker"});
+    standing.call("POST", path, back).await.expect(202);
+    assert_eq!(standing.group("default-worker").await["flavor_id"], "m1.medium");
+    let roll = standing.finish(Outcome::Complete).await.groups[1].roll.clone().unwrap();
+    assert_eq!((roll.target, roll.behind.len()), (rolls[0].target.clone(), 3));
+
     // One that changes nothing is accepted: the engine finds it done. So is one without a batch size.
     let same =
         json!({"cluster_template": standing.template, "max_batch_size": null, "nodegroup": "default-master"});

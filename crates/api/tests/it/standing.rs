@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jeroboam_driver::graph::ServerSpec;
 use jeroboam_driver::{Key, Spec};
 use jeroboam_plan::{Entry, Phase};
-use jeroboam_store::{LedgerChange, Settlement, Work};
+use jeroboam_store::{Claim, LedgerChange, Settlement, Work};
+use jeroboam_types::roll::advance;
 use jeroboam_types::status::Outcome;
 use jeroboam_types::{Millis, Status};
 use serde_json::{Value, json};
@@ -50,7 +51,11 @@ impl Standing {
     pub async fn finish(&self, outcome: Outcome) -> Work {
         let claim = self.rig.claim().await.remove(0);
         let store = self.rig.store.engine();
-        let work = store.load(&claim).await.unwrap();
+        let begun = store.load(&claim).await.unwrap();
+        let work = match outcome {
+            Outcome::Complete => self.roll_out(&claim).await,
+            _ => begun.clone(),
+        };
         let gone = work.groups.iter().filter(|group| group.is_leaving());
         let staying: Vec<_> = work.groups.iter().filter(|group| !group.is_leaving()).collect();
         let mut changes: Vec<LedgerChange> = work.ledger.keys().cloned().map(LedgerChange::Remove).collect();
@@ -80,7 +85,22 @@ impl Standing {
             engine_ms: 1,
         };
         store.settle(&claim, &settlement).await.unwrap();
-        work
+        begun
+    }
+
+    /// Writes every stage of what is rolling, as the engine does when all that was written stands.
+    async fn roll_out(&self, claim: &Claim) -> Work {
+        let store = self.rig.store.engine();
+        loop {
+            let work = store.load(claim).await.unwrap();
+            let Some(groups) = advance(&work.groups) else {
+                return work;
+            };
+            store
+                .advance(claim, work.generation, &groups, Millis(i64::MAX / 2))
+                .await
+                .unwrap();
+        }
     }
 
     pub async fn call(&self, method: &str, path: &str, body: Value) -> Answer {
