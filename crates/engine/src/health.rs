@@ -28,6 +28,9 @@ use crate::worker::Engine;
 /// Pause between two rounds when more is due than may be looked at, at least.
 const BREATH: Duration = Duration::from_millis(50);
 
+/// What is said of a cluster that nobody can look at.
+const NO_DRIVER: &str = "no driver of this service knows it";
+
 /// Most nodes that a reason names; those that are not ready come first.
 const NAMED_NODES: usize = 500;
 
@@ -147,7 +150,7 @@ async fn examine(engine: &Engine, patient: &Patient) -> Result<Health, StepError
     }
     let ask = &patient.ask;
     let ours = |text: &str| StepError::Ours(text.to_owned());
-    let driver = find_driver(engine, ask).ok_or_else(|| ours("no driver of this service knows it"))?;
+    let driver = find_driver(engine, ask).ok_or_else(|| ours(NO_DRIVER))?;
     let address = ask.cluster.api_address.clone();
     let address = address.ok_or_else(|| ours("it has no address"))?;
     let authorities = Authorities::load(engine, ask.cluster.uuid, ask.trust()).await?;

@@ -50,7 +50,7 @@ pub struct Memory {
     /// Nodes that are not ready, by name, and since when.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lost: BTreeMap<String, Millis>,
-    /// When nodes were replaced, one for each.
+    /// When nodes were replaced, one for each, and when a replacement that failed was gone on with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<Millis>,
     /// Number of the wish that the last replacement was.
@@ -153,12 +153,19 @@ impl Memory {
         decision
     }
 
-    /// Notes that nodes are replaced by a wish of a number.
+    /// True when a replacement that failed may be gone on with: not at once, and no more often than nodes are replaced.
+    pub fn may_go_on(&self, now: Millis, limits: &Limits) -> bool {
+        let is_soon = |last: &Millis| now.since(*last) < limits.patience;
+        usize::try_from(limits.most).is_ok_and(|most| self.replaced.len() < most)
+            && !self.replaced.last().is_some_and(is_soon)
+    }
+
+    /// Notes that nodes are replaced by a wish of a number; of no nodes, that one is gone on with.
     pub fn replaced(&mut self, nodes: &[Node], generation: i64, now: Millis) {
         for node in nodes {
             self.lost.remove(&node.name);
-            self.replaced.push(now);
         }
+        self.replaced.extend(vec![now; nodes.len().max(1)]);
         self.generation = Some(generation);
     }
 }

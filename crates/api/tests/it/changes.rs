@@ -571,7 +571,10 @@ async fn an_upgrade_is_written_as_revisions_and_the_template_stays_until_it_is_d
     let back = json!({"cluster_template": standing.template, "nodegroup": "default-worker"});
     standing.call("POST", path, back).await.expect(202);
     assert_eq!(standing.group("default-worker").await["flavor_id"], "m1.medium");
-    let roll = standing.finish(Outcome::Complete).await.groups[1].roll.clone().unwrap();
+    let roll = standing.finish(Outcome::Complete).await.groups[1]
+        .roll
+        .clone()
+        .unwrap();
     assert_eq!((roll.target, roll.behind.len()), (rolls[0].target.clone(), 3));
 
     // One that changes nothing is accepted: the engine finds it done. So is one without a batch size.

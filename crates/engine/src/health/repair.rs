@@ -4,17 +4,18 @@
 //! thinks of its nodes is not known then, and a node that is well may only be cut off from it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
-use jeroboam_driver::{ApiHealth, Ask, Health};
+use jeroboam_driver::{ApiHealth, Driver, Graph, Health};
 use jeroboam_plan::Ledger;
-use jeroboam_plan::ledger::{node_number, nodes_seen};
+use jeroboam_plan::ledger::{nodes_seen, number_in};
 use jeroboam_store::{ChangeError, ClusterChange, Patient, StoreError, Turn};
 use jeroboam_types::repair::{Limits, Lost, Memory, Node};
 use jeroboam_types::{Change, NodeGroup, Status};
 use tracing::{debug, info, warn};
 
-use super::servers::{Servers, is_wanted};
-use super::wants_healing;
+use super::servers::Servers;
+use super::{NO_DRIVER, wants_healing};
 use crate::context::find_driver;
 use crate::fault::StepError;
 use crate::worker::Engine;
@@ -26,6 +27,15 @@ pub(super) struct Repair {
     pub wish: Option<Wish>,
     /// Why lost nodes are not replaced.
     pub paused: Option<String>,
+}
+
+impl Repair {
+    fn paused(why: impl Display) -> Self {
+        Self {
+            wish: None,
+            paused: Some(format!("paused: {why}")),
+        }
+    }
 }
 
 /// A wish that replaces nodes.
@@ -44,15 +54,23 @@ pub(super) async fn consider(
     patient: &Patient,
     health: &Health,
 ) -> Result<Repair, StoreError> {
-    let cluster = &patient.ask.cluster;
+    let ask = &patient.ask;
+    let cluster = &ask.cluster;
     if limits.most == 0 || !wants_healing(&cluster.labels) || !patient.is_at_rest {
         return Ok(Repair::default());
     }
     let is_well = health.nodes.iter().all(|node| node.lack.is_none());
-    if health.api != ApiHealth::Ok || is_well {
+    if health.api != ApiHealth::Ok || is_well && !cluster.status.is_failed() {
         memory.lost.clear();
         return Ok(Repair::default());
     }
+    let Some(driver) = find_driver(engine, ask) else {
+        return Ok(Repair::paused(NO_DRIVER));
+    };
+    let graph = match driver.graph(ask) {
+        Ok(graph) => graph,
+        Err(error) => return Ok(Repair::paused(error)),
+    };
     let ledger = engine.store.clusters().ledger(cluster.uuid).await?;
     // Without Nova's view only what the COE says counts.
     let servers = match Servers::load(engine, cluster, &ledger).await {
@@ -63,18 +81,20 @@ pub(super) async fn consider(
             None
         }
     };
-    let nodes = nodes(&patient.ask, health, &ledger, servers.as_ref());
+    let nodes = nodes(&graph, health, &ledger, servers.as_ref());
     let now = engine.clock.now();
     memory.observe(&nodes, now, limits);
     if !may_begin(cluster.status, memory, patient.generation) {
         return Ok(Repair::default());
     }
-    let decision = memory.decide(&patient.ask.groups, &nodes, now, limits);
+    let decision = memory.decide(&ask.groups, &nodes, now, limits);
     let paused = decision.paused;
-    if decision.replace.is_empty() {
+    // A replacement that failed when its node stood already is gone on with.
+    let goes_on = is_well && memory.may_go_on(now, limits);
+    if decision.replace.is_empty() && !goes_on {
         return Ok(Repair { wish: None, paused });
     }
-    match wish(engine, patient, &ledger, &decision.replace) {
+    match wish(engine, patient, driver.as_ref(), &ledger, &decision.replace) {
         Ok(wish) => {
             memory.replaced(&decision.replace, wish.change.generation + 1, now);
             Ok(Repair {
@@ -82,10 +102,7 @@ pub(super) async fn consider(
                 paused,
             })
         }
-        Err(why) => Ok(Repair {
-            wish: None,
-            paused: Some(format!("paused: {why}")),
-        }),
+        Err(why) => Ok(Repair::paused(why)),
     }
 }
 
@@ -95,44 +112,51 @@ fn may_begin(status: Status, memory: &Memory, generation: i64) -> bool {
     Change::Repair.may_start_at(status) && (!status.is_failed() || memory.generation == Some(generation))
 }
 
-/// The nodes that there should be, as they are.
-fn nodes(ask: &Ask, health: &Health, ledger: &Ledger, servers: Option<&Servers>) -> Vec<Node> {
+/// The nodes that there should be, as they are. One that was never made, because its cluster failed before, is lost.
+fn nodes(graph: &Graph, health: &Health, ledger: &Ledger, servers: Option<&Servers>) -> Vec<Node> {
     let seen = health.nodes.iter().filter_map(|node| {
-        let entry = ledger.get(node.server.as_ref()?)?;
-        if !is_wanted(ask, entry) {
-            return None;
-        }
+        let resource = graph.find(node.server.as_ref()?)?;
+        let group = resource.group.clone()?;
+        let made = ledger.get(&resource.key);
         let lost = node.lack.as_ref().map(|lack| {
-            let of_server = servers.and_then(|servers| servers.lost(entry));
+            let of_server = servers.and_then(|servers| servers.lost(made));
             of_server.unwrap_or_else(|| Lost {
                 cause: lack.clone(),
                 for_good: false,
             })
         });
         Some(Node {
-            name: entry.key.name().to_owned(),
-            group: entry.group.clone()?,
-            number: node_number(entry)?,
+            name: resource.key.name().to_owned(),
+            number: number_in(Some(&group), &resource.key, &resource.spec)?,
+            group,
             lost,
         })
     });
     seen.collect()
 }
 
-/// The wish; an error says why the driver does not replace these nodes.
-fn wish(engine: &Engine, patient: &Patient, ledger: &Ledger, replace: &[Node]) -> Result<Wish, String> {
+/// The wish, of no nodes to go on with one that failed; an error says why the driver does not replace these nodes.
+fn wish(
+    engine: &Engine,
+    patient: &Patient,
+    driver: &dyn Driver,
+    ledger: &Ledger,
+    replace: &[Node],
+) -> Result<Wish, String> {
     let ask = &patient.ask;
     let now = engine.clock.now();
-    let driver = find_driver(engine, ask).ok_or("no driver of this service knows the cluster")?;
     let mut lost: BTreeMap<&str, BTreeSet<u32>> = BTreeMap::new();
     for node in replace {
         lost.entry(&node.group).or_default().insert(node.number);
     }
     let mut wanted = ask.clone();
     for group in &mut wanted.groups {
-        if let Some(numbers) = lost.get(group.name.as_str()) {
+        let numbers = lost.get(group.name.as_str());
+        if let Some(numbers) = numbers {
             let present = driver.revision(ask, group);
             group.replace(numbers, present, &nodes_seen(ledger, &group.name));
+        }
+        if numbers.is_some() || group.status.is_failed() {
             group.status = Status::UpdateInProgress;
             group.status_reason = None;
         }
@@ -152,8 +176,12 @@ fn wish(engine: &Engine, patient: &Patient, ledger: &Ledger, replace: &[Node]) -
         let cause = node.lost.as_ref().map_or("", |lost| lost.cause.as_str());
         format!("{} is replaced: {cause}", node.name)
     });
+    let causes = match replace.is_empty() {
+        true => "a replacement that failed is gone on with".to_owned(),
+        false => causes.collect::<Vec<_>>().join("; "),
+    };
     Ok(Wish {
-        reason: format!("auto-healing: {}", causes.collect::<Vec<_>>().join("; ")),
+        reason: format!("auto-healing: {causes}"),
         masters,
         workers: replace.len() - masters,
         change: ClusterChange {
@@ -163,7 +191,7 @@ fn wish(engine: &Engine, patient: &Patient, ledger: &Ledger, replace: &[Node]) -
             groups: wanted
                 .groups
                 .into_iter()
-                .filter(|group| lost.contains_key(group.name.as_str()))
+                .filter(|group| group.status == Status::UpdateInProgress)
                 .collect(),
             new_groups: Vec::new(),
             health: None,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jeroboam_cloud::compute::{self as nova, Server};
 use jeroboam_driver::{ApiHealth, Ask, Health, NodeHealth, Spec};
-use jeroboam_plan::ledger::node_number;
 use jeroboam_plan::{Entry, Ledger};
 use jeroboam_types::Cluster;
 use jeroboam_types::repair::Lost;
 
+use super::NO_DRIVER;
+use crate::context::find_driver;
 use crate::fault::StepError;
 use crate::identity;
 use crate::worker::Engine;
@@ -30,9 +31,9 @@ impl Servers {
         ))
     }
 
-    /// What is wrong with the server of an entry; `None` for one that runs.
-    pub(super) fn lost(&self, entry: &Entry) -> Option<Lost> {
-        let server = entry.id.as_ref().and_then(|id| self.0.get(id));
+    /// What is wrong with the server that was made for a node, if one was; `None` for one that runs.
+    pub(super) fn lost(&self, made: Option<&Entry>) -> Option<Lost> {
+        let server = made.and_then(|entry| self.0.get(entry.id.as_ref()?));
         let cause = match server.map(|server| (server.status.as_str(), &server.fault)) {
             Some(("ACTIVE", _)) => return None,
             None | Some(("DELETED" | "SOFT_DELETED", _)) => {
@@ -51,29 +52,24 @@ impl Servers {
     }
 }
 
-/// Health of a cluster whose servers do not boot: of each what Nova says.
+/// Health of a cluster whose servers do not boot: of each node that there should be, what Nova says.
 pub(super) async fn health(engine: &Engine, ask: &Ask) -> Result<Health, StepError> {
     let ledger = engine.store.clusters().ledger(ask.cluster.uuid).await?;
     let servers = Servers::load(engine, &ask.cluster, &ledger).await?;
-    let entries = ledger
-        .values()
-        .filter(|entry| matches!(entry.spec, Spec::Server(_)) && is_wanted(ask, entry));
-    let nodes = entries.map(|entry| NodeHealth {
-        name: entry.name.clone(),
-        server: Some(entry.key.clone()),
-        lack: servers.lost(entry).map(|lost| lost.cause),
+    let driver = find_driver(engine, ask).ok_or_else(|| StepError::Ours(NO_DRIVER.to_owned()))?;
+    let graph = driver
+        .graph(ask)
+        .map_err(|error| StepError::Ours(error.to_string()))?;
+    let wanted = graph
+        .iter()
+        .filter(|resource| matches!(resource.spec, Spec::Server(_)));
+    let nodes = wanted.map(|resource| NodeHealth {
+        name: ask.cloud_name(&resource.key),
+        server: Some(resource.key.clone()),
+        lack: servers.lost(ledger.get(&resource.key)).map(|lost| lost.cause),
     });
     Ok(Health {
         api: ApiHealth::Ok,
         nodes: nodes.collect(),
     })
-}
-
-/// True for a node that there should be: what could not be removed is in the ledger too.
-pub(super) fn is_wanted(ask: &Ask, entry: &Entry) -> bool {
-    let mut groups = ask
-        .groups
-        .iter()
-        .filter(|group| entry.group.as_ref() == Some(&group.name));
-    groups.any(|group| node_number(entry).is_some_and(|number| group.nodes.contains(&number)))
 }

@@ -296,6 +296,45 @@ async fn a_replacement_that_fails_is_tried_again_and_what_somebody_asked_for_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replacement_that_fails_before_its_server_or_after_it_is_gone_on_with() {
+    let house = House::build().await;
+    let often = |options: &mut Options| {
+        watching(options);
+        options.health.as_mut().unwrap().repair.most = 9;
+        options.budgets.other = Duration::from_secs(3);
+    };
+    let engine = house.engine(often).await;
+    let cluster = standing(&house, 1, 2, "true").await;
+    for (lost, method, path) in [
+        ("worker-1", "POST", "*/ports"),
+        ("worker-0", "DELETE", "*/ports/*"),
+    ] {
+        let effect = Effect::Status {
+            status: 400,
+            retry_after: None,
+        };
+        let rule = Rule::new(on(Service::Network, method, path), effect);
+        let rule = house.cloud.faults().add(rule);
+        destroy(&house, lost).await;
+        let failed = |row: &ClusterRow| row.cluster.status == Status::UpdateFailed;
+        let row = until(&house, cluster, "failed", failed).await;
+        let reason = row.cluster.status_reason.unwrap();
+        let begin = format!("auto-healing: {lost} is replaced: its server is gone; port:");
+        assert!(reason.starts_with(&begin), "{reason}");
+        house.cloud.faults().remove(rule);
+        until(&house, cluster, "healed", is_healed).await;
+        // With the router's own.
+        assert_eq!(
+            (house.servers().len(), house.ids("ports").len()),
+            (3, 4),
+            "{lost}"
+        );
+    }
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn engines_that_die_again_and_again_replace_a_node_once() {
     let house = House::build().await;
     let first = house.engine(watching).await;
