@@ -42,6 +42,8 @@ pub struct Patient {
     pub ask: Ask,
     /// Number of the wish.
     pub generation: i64,
+    /// Id of the request that asked for it, or for the roll of which it is a stage.
+    pub request_id: String,
     /// True when nothing is done to the cluster, and nothing is to be.
     pub is_at_rest: bool,
 }
@@ -123,6 +125,7 @@ impl Health<'_> {
         };
         let patient = Patient {
             generation: row.generation,
+            request_id: row.request_id.clone(),
             is_at_rest: row.goal()? == GoalKind::Present
                 && row.settled_generation == row.generation
                 && row.lease_owner.is_none(),

@@ -53,9 +53,9 @@ pub struct Memory {
     /// When nodes were replaced, one for each, and when a replacement that failed was gone on with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub replaced: Vec<Millis>,
-    /// Number of the wish that the last replacement was.
+    /// Id of the request that the last replacement was: it stays the same for all stages of a roll.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub generation: Option<i64>,
+    pub request_id: Option<String>,
 }
 
 /// What is to be done.
@@ -160,13 +160,13 @@ impl Memory {
             && !self.replaced.last().is_some_and(is_soon)
     }
 
-    /// Notes that nodes are replaced by a wish of a number; of no nodes, that one is gone on with.
-    pub fn replaced(&mut self, nodes: &[Node], generation: i64, now: Millis) {
+    /// Notes that nodes are replaced by a request; of no nodes, that one is gone on with.
+    pub fn replaced(&mut self, nodes: &[Node], request_id: &str, now: Millis) {
         for node in nodes {
             self.lost.remove(&node.name);
         }
         self.replaced.extend(vec![now; nodes.len().max(1)]);
-        self.generation = Some(generation);
+        self.request_id = Some(request_id.to_owned());
     }
 }
 

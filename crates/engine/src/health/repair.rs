@@ -84,7 +84,7 @@ pub(super) async fn consider(
     let nodes = nodes(&graph, health, &ledger, servers.as_ref());
     let now = engine.clock.now();
     memory.observe(&nodes, now, limits);
-    if !may_begin(cluster.status, memory, patient.generation) {
+    if !may_begin(cluster.status, memory, &patient.request_id) {
         return Ok(Repair::default());
     }
     let decision = memory.decide(&ask.groups, &nodes, now, limits);
@@ -96,7 +96,7 @@ pub(super) async fn consider(
     }
     match wish(engine, patient, driver.as_ref(), &ledger, &decision.replace) {
         Ok(wish) => {
-            memory.replaced(&decision.replace, wish.change.generation + 1, now);
+            memory.replaced(&decision.replace, &wish.change.request_id, now);
             Ok(Repair {
                 wish: Some(wish),
                 paused,
@@ -108,8 +108,9 @@ pub(super) async fn consider(
 
 /// Beside clusters that are complete, only one whose last change was a replacement that failed: what somebody asked for
 /// and did not get is theirs to ask for again.
-fn may_begin(status: Status, memory: &Memory, generation: i64) -> bool {
-    Change::Repair.may_start_at(status) && (!status.is_failed() || memory.generation == Some(generation))
+fn may_begin(status: Status, memory: &Memory, request_id: &str) -> bool {
+    let is_ours = || memory.request_id.as_deref() == Some(request_id);
+    Change::Repair.may_start_at(status) && (!status.is_failed() || is_ours())
 }
 
 /// The nodes that there should be, as they are. One that was never made, because its cluster failed before, is lost.

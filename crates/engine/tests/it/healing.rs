@@ -304,31 +304,32 @@ async fn a_replacement_that_fails_before_its_server_or_after_it_is_gone_on_with(
         options.budgets.other = Duration::from_secs(3);
     };
     let engine = house.engine(often).await;
-    let cluster = standing(&house, 1, 2, "true").await;
-    for (lost, method, path) in [
-        ("worker-1", "POST", "*/ports"),
-        ("worker-0", "DELETE", "*/ports/*"),
+    let cluster = standing(&house, 3, 2, "true").await;
+    let (network, compute) = (Service::Network, Service::Compute);
+    for (lost, call, failed) in [
+        ("worker-1", on(network, "POST", "*/ports"), "port:"),
+        ("worker-0", on(network, "DELETE", "*/ports/*"), "port:"),
+        // That of the second stage, in which the machine comes back.
+        ("master-1", on(compute, "POST", "*/servers"), "server:master-1"),
     ] {
         let effect = Effect::Status {
             status: 400,
             retry_after: None,
         };
-        let rule = Rule::new(on(Service::Network, method, path), effect);
-        let rule = house.cloud.faults().add(rule);
+        let rule = house.cloud.faults().add(Rule::new(call, effect));
         destroy(&house, lost).await;
-        let failed = |row: &ClusterRow| row.cluster.status == Status::UpdateFailed;
-        let row = until(&house, cluster, "failed", failed).await;
+        let has_failed = |row: &ClusterRow| row.cluster.status == Status::UpdateFailed;
+        let row = until(&house, cluster, "failed", has_failed).await;
         let reason = row.cluster.status_reason.unwrap();
-        let begin = format!("auto-healing: {lost} is replaced: its server is gone; port:");
+        let begin = format!("auto-healing: {lost} is replaced: its server is gone; {failed}");
         assert!(reason.starts_with(&begin), "{reason}");
         house.cloud.faults().remove(rule);
         until(&house, cluster, "healed", is_healed).await;
-        // With the router's own.
-        assert_eq!(
-            (house.servers().len(), house.ids("ports").len()),
-            (3, 4),
-            "{lost}"
-        );
+        let ports = house.ids("ports");
+        let of_nodes = ports
+            .keys()
+            .filter(|name| name.starts_with("master-") || name.starts_with("worker-"));
+        assert_eq!((house.servers().len(), of_nodes.count()), (5, 5), "{lost}");
     }
     house.delete_and_look(cluster).await;
     engine.stop().await;

@@ -150,7 +150,7 @@ async fn a_repair_is_a_wish_that_waits_for_all_others() {
         repair.groups = vec![standing.groups[1].clone()];
         turn.memory = Memory {
             replaced: vec![NOW],
-            generation: Some(2),
+            request_id: Some("req-2".to_owned()),
             ..Memory::default()
         };
         // A credential is being rotated: the status does not tell.

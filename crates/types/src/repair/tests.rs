@@ -124,10 +124,14 @@ fn a_node_that_came_back_is_given_its_time_again() {
     memory.observe(&lost, at(700), &LIMITS);
     let decision = memory.decide(&groups, &lost, at(700), &LIMITS);
     assert_eq!(decision.replace, [lost[1].clone()]);
-    memory.replaced(&decision.replace, 7, at(700));
+    memory.replaced(&decision.replace, "req-7", at(700));
     assert_eq!(
-        (memory.generation, memory.replaced.as_slice(), memory.lost.len()),
-        (Some(7), &[at(700)][..], 0)
+        (
+            memory.request_id.as_deref(),
+            memory.replaced.as_slice(),
+            memory.lost.len()
+        ),
+        (Some("req-7"), &[at(700)][..], 0)
     );
 }
 
@@ -214,7 +218,7 @@ fn what_is_remembered_reads_back_and_an_empty_memory_is_nothing() {
     let memory = Memory {
         lost: BTreeMap::from([("worker-1".to_owned(), Millis(5))]),
         replaced: vec![Millis(3)],
-        generation: Some(4),
+        request_id: Some("req-4".to_owned()),
     };
     let text = serde_json::to_string(&memory).unwrap();
     assert_eq!(serde_json::from_str::<Memory>(&text).unwrap(), memory);
