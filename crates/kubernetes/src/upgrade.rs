@@ -17,7 +17,7 @@ pub(crate) fn check(ask: &Ask) -> Result<(), Invalid> {
     if let Some(group) = masters().find(|group| is_alone && !group.is_uniform()) {
         let mut reason = nodes::alone(group, "master");
         if ask.master_lb_enabled() {
-            reason.push_str("; or resize it to 3 masters, upgrade, and resize it back");
+            reason.push_str("; or resize it to 3 masters before, and back afterwards");
         }
         return Err(Invalid::new("nodegroup", reason));
     }

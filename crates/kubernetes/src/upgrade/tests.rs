@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
+use jeroboam_driver::Driver;
 use jeroboam_types::roll::{Order, Source};
-use jeroboam_types::{NodesSeen, Revision};
+use jeroboam_types::{NodesSeen, Revision, TrustStage};
 
 use super::*;
 use crate::options::tests::ask;
@@ -126,6 +127,24 @@ fn the_only_master_is_not_replaced_and_its_workers_may_be() {
     let master = &mut workers.groups[0];
     (master.node_count, master.nodes) = (1, vec![0]);
     check(&workers).unwrap();
+}
+
+#[test]
+fn the_authorities_of_several_masters_can_be_rotated_and_those_of_one_cannot() {
+    for (masters, refusal) in [(3, None), (1, Some("resize it to 3 masters before"))] {
+        let mut ask = ask(masters, 2);
+        ask.cluster.master_lb_enabled = Some(true);
+        let driver = crate::KubernetesDriver;
+        for group in &mut ask.groups {
+            let trust = driver.trust_of(group, TrustStage(1));
+            group.begin_rotation(revision("v1.30.1"), trust, &NodesSeen::default());
+        }
+        let refused = driver.validate_rotation(&ask).err().map(|invalid| invalid.reason);
+        match refusal {
+            Some(part) => assert!(refused.is_some_and(|text| text.contains(part)), "{part}"),
+            None => assert_eq!(refused, None),
+        }
+    }
 }
 
 #[test]

@@ -335,6 +335,9 @@ struct Long {
     certificate: usize,
 }
 
+/// Amid a rotation two authorities are trusted.
+const OVERLAP: u64 = 2;
+
 const RSA_4096: Long = Long {
     key: 51,
     certificate: 29,
@@ -358,7 +361,9 @@ fn noise(seed: u64, lines: usize) -> String {
 
 impl Certificates for Long {
     fn authority(&self, authority: Authority) -> Result<String, DriverError> {
-        Ok(noise(authority as u64, self.certificate))
+        let trusted =
+            (0..OVERLAP).map(|generation| noise(authority as u64 + 10 * generation, self.certificate));
+        Ok(trusted.collect())
     }
 
     fn issue(&self, _: Authority, request: &CertificateRequest) -> Result<KeyPair, DriverError> {
@@ -370,7 +375,7 @@ impl Certificates for Long {
 
     fn signer(&self, authority: Authority) -> Result<KeyPair, DriverError> {
         Ok(KeyPair {
-            certificate: self.authority(authority)?,
+            certificate: noise(authority as u64, self.certificate),
             key: SecretString::from(noise(authority as u64 + 300, self.key)),
         })
     }
@@ -384,9 +389,26 @@ impl Certificates for Long {
     }
 }
 
-/// The largest of what can be asked for: all masters, and labels as long as they may be.
-fn large(distro: &str) -> Ask {
+/// All masters, in the stage of a rotation in which they bring most.
+fn rotating(distro: &str) -> Ask {
     let mut ask = ask(7, 1);
+    ask.template.cluster_distro = Some(distro.into());
+    ask.cluster
+        .labels
+        .0
+        .insert("audit_log_enabled".into(), "true".into());
+    let asked = ask.clone();
+    for group in &mut ask.groups {
+        let mut roll = Roll::standing(asked.revision(group));
+        roll.target.trust = TrustStage(2);
+        group.roll = Some(roll);
+    }
+    ask
+}
+
+/// The largest of what can be asked for: labels as long as they may be, too.
+fn large(distro: &str) -> Ask {
+    let mut ask = rotating(distro);
     let list = |item: fn(usize) -> String, count| (0..count).map(item).collect::<Vec<_>>().join(",");
     let mirrors = list(
         |place| format!("registry-{place}.example.com=https://mirror-{place}.example.com:8443/v2/path"),
@@ -405,7 +427,6 @@ fn large(distro: &str) -> Ask {
             ("registry_mirrors", mirrors.as_str()),
             ("extra_volumes", volumes.as_str()),
             ("api_server_cert_sans", names.as_str()),
-            ("audit_log_enabled", "true"),
             ("etcd_volume_size", "8"),
             (
                 "kubeapi_options",
@@ -415,7 +436,6 @@ fn large(distro: &str) -> Ask {
         .map(|(key, value)| (key.to_owned(), value.to_owned())),
     );
     ask.cluster.docker_volume_size = Some(10);
-    ask.template.cluster_distro = Some(distro.into());
     ask.template.http_proxy = Some("http://proxy.example.com:3128".into());
     ask.template.insecure_registry = Some(list(|place| format!("insecure-{place}.example.com:5000"), 10));
     for group in &mut ask.groups {
@@ -428,8 +448,6 @@ fn large(distro: &str) -> Ask {
 #[test]
 fn the_largest_user_data_fits_nova_and_is_of_its_readers_type() {
     for distro in ["ubuntu", "flatcar"] {
-        let ask = large(distro);
-        let made = made(&ask);
         let server = Key::new("server", "master-0");
         let bootstrap = Bootstrap {
             url: "https://192.0.2.10:9513".into(),
@@ -437,11 +455,12 @@ fn the_largest_user_data_fits_nova_and_is_of_its_readers_type() {
             token: SecretString::from("token"),
         };
         for bootstrap in [None, Some(&bootstrap)] {
-            // Ignition cannot be told all at once in compressed form, so that it has less room for keys.
-            let keys = match (distro, bootstrap) {
-                ("flatcar", None) => &RSA_2048,
-                _ => &RSA_4096,
+            // Ignition cannot be told all at once in compressed form, so that it has less room.
+            let (ask, keys) = match (distro, bootstrap) {
+                ("flatcar", None) => (rotating(distro), &RSA_2048),
+                _ => (large(distro), &RSA_4096),
             };
+            let made = made(&ask);
             let node = NodeAsk {
                 ask: &ask,
                 server: &server,

@@ -15,6 +15,7 @@ from .compare import compare
 from .heal import heal
 from .life import deleted, life
 from .masters import masters
+from .rotation import rotation
 from .upgrade import upgrade
 
 
@@ -35,7 +36,7 @@ def main():
     arguments.add_argument("--program", required=True, help=argparse.SUPPRESS)
     arguments.add_argument("--image-root", required=True, help=argparse.SUPPRESS)
     arguments.add_argument("--state-dir", default="/var/tmp/jeroboam-e2e", help="where disks and logs are")
-    arguments.add_argument("--only", choices=["life", "masters", "upgrade", "heal"], help="one of the clusters")
+    arguments.add_argument("--only", choices=["life", "masters", "upgrade", "rotation", "heal"], help="one of the clusters")
     arguments.add_argument("--compare", action="store_true", help="also boot the same user-data by a plain script")
     given = arguments.parse_args()
     certificates = os.path.join(given.state_dir, "certificates")
@@ -52,6 +53,8 @@ def main():
             deleted(cloud, step, masters(cloud, step, os.path.join(certificates, "masters")))
         if given.only in (None, "upgrade"):
             deleted(cloud, step, upgrade(cloud, step, os.path.join(certificates, "upgrade")))
+        if given.only in (None, "rotation"):
+            deleted(cloud, step, rotation(cloud, step, os.path.join(certificates, "rotation")))
         if given.only in (None, "heal"):
             deleted(cloud, step, heal(cloud, step, os.path.join(certificates, "heal")))
     except Failed as failure:
