@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::setup::{self, cache_directory};
-use crate::{cargo, run, run_with};
+use crate::{build, run, run_with};
 
 /// What makes binaries, container images and the machines' image. A change makes new ones.
 const RECIPE: [(&str, &str); 6] = [
@@ -28,7 +28,7 @@ const SCRIPTS: &str = "xtask/e2e/kubernetes";
 /// Builds what is missing, then plays what tenants do with clusters. `arguments` go to the scenario.
 pub fn kubernetes(arguments: &[String]) -> Result<()> {
     setup::clients()?;
-    cargo(&["build", "--quiet", "--package", "jeroboam"])?;
+    build(&["jeroboam"], false)?;
     let program = "target/debug/jeroboam";
     run(program, &["simcloud", "--prepare"])?;
     let image = image()?;

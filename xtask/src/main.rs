@@ -198,26 +198,29 @@ fn test(no_machines: bool) -> Result<()> {
 }
 
 fn chaos(release: bool, runs: u32, seed: u64, arguments: &[String]) -> Result<()> {
-    let profile: &[&str] = if release { &["--release"] } else { &[] };
-    cargo(
-        &[
-            &[
-                "build",
-                "--quiet",
-                "--package",
-                "jeroboam",
-                "--package",
-                "jeroboam-chaos",
-            ],
-            profile,
-        ]
-        .concat(),
-    )?;
+    build(&["jeroboam", "jeroboam-chaos"], release)?;
+    let directory = if release { "release" } else { "debug" };
     let (runs, seed) = (runs.to_string(), seed.to_string());
-    let fixed = ["run", "--quiet", "--package", "jeroboam-chaos"];
-    let own = ["--", "--runs", &runs, "--seed", &seed];
-    let given: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    cargo(&[&fixed[..], profile, &own[..], &given[..]].concat())
+    let given = arguments.iter().map(String::as_str);
+    let all: Vec<&str> = ["--runs", &runs, "--seed", &seed]
+        .into_iter()
+        .chain(given)
+        .collect();
+    run(&format!("target/{directory}/jeroboam-chaos"), &all)
+}
+
+/// Builds programs. The whole workspace is selected so that dependencies get the features that they have in the tests'
+/// build, and are compiled once.
+fn build(programs: &[&str], release: bool) -> Result<()> {
+    let programs = programs.iter().flat_map(|name| ["--bin", *name]);
+    let profile = release.then_some("--release");
+    cargo(
+        &["build", "--quiet", "--workspace"]
+            .into_iter()
+            .chain(programs)
+            .chain(profile)
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn has_nextest() -> bool {

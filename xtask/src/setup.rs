@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{databases, interop, run};
+use crate::{build, databases, interop, run};
 
 /// The unmodified clients that the tests drive, and what they compare with, exactly these versions.
 const CLIENTS: &[&str] = &[
@@ -40,18 +40,8 @@ pub fn all(no_machines: bool) -> Result<()> {
     venv("fuzzers", FUZZERS)?;
     interop::all()?;
     if !no_machines {
-        run(
-            "cargo",
-            &[
-                "run",
-                "--quiet",
-                "--package",
-                "jeroboam",
-                "--",
-                "simcloud",
-                "--prepare",
-            ],
-        )?;
+        build(&["jeroboam"], false)?;
+        run("target/debug/jeroboam", &["simcloud", "--prepare"])?;
     }
     Ok(())
 }

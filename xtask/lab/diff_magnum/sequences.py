@@ -33,9 +33,23 @@ def begin_anew(side):
         side.send(Case("undo", "DELETE", f"/v1/clustertemplates/{template['uuid']}"))
 
 
+def warm_up(side):
+    """Waits until a template is taken: services that have just started do not know each other's objects at once."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        response = side.send(Case("warm up", "POST", "/v1/clustertemplates", body=TEMPLATE | {"name": "warm"}))
+        if response.status_code == 201:
+            side.send(Case("undo", "DELETE", f"/v1/clustertemplates/{response.json()['uuid']}"))
+            return
+        if time.monotonic() > end:
+            raise SystemExit(f"{side.name}: no template can be made: {response.text}")
+        time.sleep(0.5)
+
+
 def prepare(ask, wait):
     """Two templates and a complete cluster, for all cases."""
     wait(begin_anew)
+    wait(warm_up)
     ask(Case("sequence template", "POST", "/v1/clustertemplates", save="template",
              body=TEMPLATE | {"name": "sequence", "labels": {"kube_tag": "v1.31.1", "own": "1"}}))
     ask(Case("sequence other template", "POST", "/v1/clustertemplates", save="patched",

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::places::{HOST, PASSWORD, REGION, make_directory};
 use super::process::Pids;
 use super::{Lab, wait};
-use crate::{cargo, setup};
+use crate::{build, setup};
 
 /// Name of the process.
 const NAME: &str = "jeroboam";
@@ -19,7 +19,7 @@ fn start(lab: &Lab, program: Option<&Path>, settings: &str) -> Result<()> {
     let program = match program {
         Some(program) => program.to_owned(),
         None => {
-            cargo(&["build", "--quiet", "--package", "jeroboam"])?;
+            build(&["jeroboam"], false)?;
             std::env::var_os("CARGO_TARGET_DIR")
                 .map_or_else(|| PathBuf::from("target"), PathBuf::from)
                 .join("debug/jeroboam")
