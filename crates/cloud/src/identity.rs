@@ -1,5 +1,6 @@
 //! Keystone v3: tokens of others, users, projects, roles, trusts.
 
+mod application_credential;
 mod role;
 mod trust;
 mod user;
@@ -14,6 +15,10 @@ use crate::service::Service;
 use crate::session::{Session, read_token};
 use crate::token::TokenInfo;
 
+pub use application_credential::{
+    ApplicationCredential, create_application_credential, delete_application_credential,
+    find_application_credentials,
+};
 pub use role::{Role, find_roles, grant_role, list_assignments, list_roles, revoke_role};
 pub use trust::{Trust, create_trust, delete_trust, find_trusts};
 pub use user::{User, create_user, delete_user, find_user, find_users, set_password};

@@ -18,6 +18,9 @@ pub struct LoadBalancer {
     /// Name; need not be unique.
     #[serde(default, deserialize_with = "nullable")]
     pub name: String,
+    /// What it is for.
+    #[serde(default, deserialize_with = "nullable")]
+    pub description: String,
     /// `PENDING_CREATE`, `ACTIVE`, `PENDING_UPDATE`, `PENDING_DELETE`, `ERROR` or `DELETED`. Immutable while
     /// pending.
     pub provisioning_status: String,
@@ -165,6 +168,15 @@ pub async fn load_balancers_named(session: &Session, name: &str) -> Result<Vec<L
         .list("loadbalancers")
         .await?;
     all.retain(|balancer| balancer.name == name && balancer.provisioning_status != "DELETED");
+    Ok(all)
+}
+
+/// The project's load balancers, without those still listed as `DELETED`.
+pub async fn load_balancers(session: &Session) -> Result<Vec<LoadBalancer>, Error> {
+    let project = session.token().await?.project_id.clone();
+    let query = call(session, Method::GET, &["lbaas", "loadbalancers"]).query_if("project_id", project);
+    let mut all: Vec<LoadBalancer> = query.list("loadbalancers").await?;
+    all.retain(|balancer| balancer.provisioning_status != "DELETED");
     Ok(all)
 }
 

@@ -19,7 +19,8 @@ use crate::service::Service;
 use crate::session::Session;
 
 pub use floating_ip::{
-    FloatingIp, create_floating_ip, delete_floating_ip, floating_ips_described, show_floating_ip,
+    FloatingIp, create_floating_ip, delete_floating_ip, floating_ips, floating_ips_described,
+    show_floating_ip,
 };
 pub use networks::{Network, create_network, delete_network, find_network, networks_named};
 pub use port::{Port, create_port, delete_port, ports_named, show_port};

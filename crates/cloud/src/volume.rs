@@ -1,5 +1,7 @@
 //! Cinder v3: volumes.
 
+use std::collections::BTreeMap;
+
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -23,6 +25,9 @@ pub struct Volume {
     /// Size in GiB.
     #[serde(rename = "size")]
     pub size_gib: u32,
+    /// What its makers have noted with it.
+    #[serde(default, deserialize_with = "nullable")]
+    pub metadata: BTreeMap<String, String>,
     /// Servers that it is attached to.
     #[serde(default)]
     pub attachments: Vec<Attachment>,
@@ -67,15 +72,45 @@ pub async fn volumes_named(session: &Session, name: &str) -> Result<Vec<Volume>,
     Ok(all)
 }
 
+/// The project's volumes whose metadata has this key with this value.
+pub async fn volumes_with(session: &Session, key: &str, value: &str) -> Result<Vec<Volume>, Error> {
+    let wanted = json!({key: value}).to_string();
+    let query = call(session, Method::GET, &["volumes", "detail"]).query("metadata", wanted);
+    let mut all: Vec<Volume> = query.list("volumes").await?;
+    all.retain(|volume| volume.metadata.get(key).is_some_and(|found| found == value));
+    Ok(all)
+}
+
+/// Names of the volume types that the session's project may use.
+pub async fn volume_types(session: &Session) -> Result<Vec<String>, Error> {
+    #[derive(Deserialize)]
+    struct VolumeType {
+        name: String,
+    }
+    let all: Vec<VolumeType> = call(session, Method::GET, &["types"])
+        .list("volume_types")
+        .await?;
+    Ok(all.into_iter().map(|found| found.name).collect())
+}
+
 /// A volume. `NotFound` when it is gone.
 pub async fn show_volume(session: &Session, id: &str) -> Result<Volume, Error> {
     call(session, Method::GET, &["volumes", id]).read("volume").await
 }
 
+/// As [`delete_volume`], with the snapshots of the volume.
+pub async fn delete_with_snapshots(session: &Session, id: &str) -> Result<(), Error> {
+    delete(call(session, Method::DELETE, &["volumes", id]).query("cascade", "true")).await
+}
+
 /// Asks for a volume's deletion; it is gone some time after that. What is gone already counts as deleted; one
 /// that is attached or still being made is a passing conflict.
 pub async fn delete_volume(session: &Session, id: &str) -> Result<(), Error> {
-    match call(session, Method::DELETE, &["volumes", id]).gone().await {
+    delete(call(session, Method::DELETE, &["volumes", id])).await
+}
+
+async fn delete(call: Call<'_>) -> Result<(), Error> {
+    match call.gone().await {
         // Cinder refuses with 400 "Invalid volume: Volume status must be available or error ...".
         Err(error) if error.status == Some(400) && error.message.starts_with("Invalid volume") => {
             Err(error.into_passing_conflict())

@@ -58,6 +58,15 @@ pub async fn floating_ips_described(session: &Session, description: &str) -> Res
     Ok(all)
 }
 
+/// The project's floating IPs.
+pub async fn floating_ips(session: &Session) -> Result<Vec<FloatingIp>, Error> {
+    let project = session.token().await?.project_id.clone();
+    call(session, Method::GET, &["floatingips"])
+        .query_if("project_id", project)
+        .list("floatingips")
+        .await
+}
+
 /// A floating IP. `NotFound` when it is gone.
 pub async fn show_floating_ip(session: &Session, id: &str) -> Result<FloatingIp, Error> {
     call(session, Method::GET, &["floatingips", id])
