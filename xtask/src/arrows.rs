@@ -19,6 +19,10 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         &["jeroboam-store", "jeroboam-api", "jeroboam-engine", "sea-orm"],
     ),
     (
+        "jeroboam-addons",
+        &["tokio", "reqwest", "sea-orm", "jeroboam-driver"],
+    ),
+    (
         "jeroboam-kubernetes",
         &["jeroboam-store", "jeroboam-api", "jeroboam-engine", "sea-orm"],
     ),

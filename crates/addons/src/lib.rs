@@ -1,0 +1,53 @@
+//! The add-ons of Kubernetes clusters: the catalogue of what there is, and the objects of what a cluster is to have.
+//!
+//! A catalogue is data: one ships with the program, and an operator's own overrides and extends it. Everything that
+//! can be wrong with it is found when it is read. What a cluster gets follows from its labels and from nothing else,
+//! so the same question gets the same answer. Nothing here speaks with a cluster.
+
+mod catalogue;
+mod error;
+mod manifest;
+mod render;
+mod select;
+
+pub use catalogue::{AddOn, Catalogue, Parameter, ParameterKind};
+pub use error::{CatalogueError, RenderError, WrongLabel};
+pub use manifest::parse as parse_manifest;
+pub use render::{ADD_ON_LABEL, Objects};
+pub use select::{Remote, Selected, Wish};
+
+/// Name of the add-on whose clusters have an external cloud provider: their nodes are told so when they join.
+pub const CLOUD_CONTROLLER_MANAGER: &str = "cloud-controller-manager";
+
+/// What templates may name besides parameters and the variables of a version. Each is a text or nothing, but for
+/// `volume_types`, which is a list for `x-for-each`.
+pub const VARIABLES: &[&str] = &[
+    "version",
+    "kubernetes_version",
+    "cluster_uuid",
+    "cluster_name",
+    "project_id",
+    "pods",
+    "services",
+    "dns",
+    "api_host",
+    "api_port",
+    "master_label",
+    "network_id",
+    "network_name",
+    "subnet_id",
+    "floating_network_id",
+    "cloud_login",
+    "cloud_authority",
+    "credential",
+    "lb_provider",
+    "lb_method",
+    "lb_monitor",
+    "volume_types",
+];
+
+/// Variables as templates see them: names to values, `null` for nothing.
+pub type Variables = std::collections::BTreeMap<String, serde_json::Value>;
+
+#[cfg(test)]
+mod tests;
