@@ -53,6 +53,20 @@ pub fn kubernetes(arguments: &[String]) -> Result<()> {
     )
 }
 
+/// Tries add-ons on etcd and an API server as processes. `arguments` go to nextest.
+pub fn addons(arguments: &[String]) -> Result<()> {
+    let programs = binaries(&cache_directory()?)?.join("bin");
+    let programs = programs.to_str().context("a path is not UTF-8")?;
+    let package = ["nextest", "run", "--package", "jeroboam-kubernetes"];
+    let test = ["--features", "real-api", "--test", "apiserver"];
+    let given = arguments.iter().map(String::as_str);
+    run_with(
+        "cargo",
+        &package.into_iter().chain(test).chain(given).collect::<Vec<_>>(),
+        &[("E2E_KUBERNETES", programs)],
+    )
+}
+
 /// A machine image with Kubernetes, and what it was made of.
 struct Image {
     root: PathBuf,
@@ -68,26 +82,33 @@ fn image() -> Result<Image> {
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let texts = |parts: &[usize]| -> String { parts.iter().map(|part| RECIPE[*part].1).collect() };
-    let binaries = cache.join(format!("kubernetes-1.20.2-{:016x}", digest(&texts(&[0]))));
+    let binaries = binaries(&cache)?;
     let parts = texts(&[0, 1, 2, 3, 4, 5]) + &base_name;
     let root = cache.join(format!("nodes-kubernetes-{:016x}", digest(&parts)));
-    if root.is_dir() && binaries.is_dir() {
+    if root.is_dir() {
         return Ok(Image { root, binaries });
     }
     let script = |name: &str| format!("{SCRIPTS}/{name}");
     let path = |path: &Path| path.to_string_lossy().into_owned();
-    if !binaries.is_dir() {
-        eprintln!("building Kubernetes from Debian's source package: about seven minutes");
-        let partial = binaries.with_extension("partial");
-        run("bash", &[&script("build.sh"), &path(&partial)])?;
-        std::fs::rename(&partial, &binaries).context("cannot keep what was built")?;
-    }
     run("python3", &[&script("containers.py"), &path(&binaries)])?;
     run(
         "bash",
         &[&script("image.sh"), &path(&base), &path(&binaries), &path(&root)],
     )?;
     Ok(Image { root, binaries })
+}
+
+/// Programs of Kubernetes; built once, in about seven minutes.
+fn binaries(cache: &Path) -> Result<PathBuf> {
+    let binaries = cache.join(format!("kubernetes-1.20.2-{:016x}", digest(RECIPE[0].1)));
+    if !binaries.is_dir() {
+        eprintln!("building Kubernetes from Debian's source package: about seven minutes");
+        let partial = binaries.with_extension("partial");
+        let script = format!("{SCRIPTS}/build.sh");
+        run("bash", &[&script, &partial.to_string_lossy()])?;
+        std::fs::rename(&partial, &binaries).context("cannot keep what was built")?;
+    }
+    Ok(binaries)
 }
 
 /// The youngest directory of a name's beginning.

@@ -48,7 +48,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// A cluster on machines that boot: `e2e kubernetes`; see docs/contributor/machines.md for further arguments
+    /// A cluster on machines that boot: `e2e kubernetes`, or add-ons on a real API alone: `e2e addons`; see
+    /// docs/contributor/machines.md for further arguments
     E2e {
         /// What runs on the machines
         coe: Coe,
@@ -107,6 +108,8 @@ enum Task {
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Coe {
     Kubernetes,
+    /// Add-ons of Kubernetes, on its API without nodes
+    Addons,
 }
 
 fn main() -> ExitCode {
@@ -138,6 +141,10 @@ fn run_task(task: Task) -> Result<()> {
             coe: Coe::Kubernetes,
             arguments,
         } => e2e::kubernetes(&arguments),
+        Task::E2e {
+            coe: Coe::Addons,
+            arguments,
+        } => e2e::addons(&arguments),
         Task::Bench { bench } => bench::measure(&bench),
         Task::Fuzz {
             seconds,

@@ -14,6 +14,9 @@ use serde_json::Value;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Time limit of a text from elsewhere.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// At most so many nodes are named in a report.
 const NAMED_NODES: usize = 5;
 
@@ -181,4 +184,31 @@ fn cause(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// Fetches a text of at most `longest` bytes from anywhere, by https.
+///
+/// # Errors
+/// When it is not to be had; the text names the URL.
+pub async fn fetch(url: &str, longest: usize) -> Result<String, String> {
+    let failed = |reason: String| format!("cannot fetch {url}: {reason}");
+    let client = Client::builder()
+        .https_only(true)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(FETCH_TIMEOUT)
+        .build()
+        .map_err(|error| failed(cause(&error)))?;
+    let answer = client.get(url).send().await;
+    let mut answer = answer.map_err(|error| failed(cause(&error)))?;
+    if !answer.status().is_success() {
+        return Err(failed(answer.status().to_string()));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| failed(cause(&error)))? {
+        if body.len() + chunk.len() > longest {
+            return Err(failed(format!("it has more than {longest} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    String::from_utf8(body).map_err(|_| failed("it is not UTF-8".to_owned()))
 }

@@ -8,9 +8,9 @@ use secrecy::SecretString;
 
 use crate::option::{Section, SectionSpec};
 use crate::sections::{
-    Api, Bootstrap, Certificates, Cinder, Cluster, ClusterTemplate, Cors, Database, Drivers, Engine, General,
-    Healthcheck, KeystoneAuth, KeystoneAuthtoken, Kubernetes, Metrics, OsloMiddleware, OsloPolicy, Quotas,
-    ServiceClient, Trust, X509,
+    AddOns, Api, Bootstrap, Certificates, Cinder, Cluster, ClusterTemplate, Cors, Database, Drivers, Engine,
+    General, Healthcheck, KeystoneAuth, KeystoneAuthtoken, Kubernetes, Metrics, OsloMiddleware, OsloPolicy,
+    Quotas, ServiceClient, Trust, X509,
 };
 use crate::source::Source;
 use crate::{AuthType, CertManager, ConfigError, sample};
@@ -58,6 +58,7 @@ config! {
     "cluster_template" cluster_template: ClusterTemplate;
     "cinder" cinder: Cinder;
     "drivers" drivers: Drivers;
+    "addons" addons: AddOns;
     "kubernetes" kubernetes: Kubernetes;
     "quotas" quotas: Quotas;
     "nova_client" nova_client: ServiceClient;

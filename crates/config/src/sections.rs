@@ -547,6 +547,14 @@ sections! {
         health_polling_interval: i64 = Text("60");
     }
 
+    /// Add-ons of Kubernetes clusters. Our own.
+    AddOns {
+        /// File with the operator's own add-ons, and with what is to be otherwise of those that ship with the service.
+        catalogue: Option<PathBuf> = Unset;
+        /// Add-ons that new clusters have where no label says otherwise.
+        enabled: Vec<String> = Text("");
+    }
+
     /// Limits.
     Quotas {
         /// Clusters of a project that has no quota of its own.

@@ -57,6 +57,9 @@ pub struct Defaults {
     /// `[cinder] default_boot_volume_size` in GiB; zero boots from the image.
     #[serde(default)]
     pub boot_volume_size: u32,
+    /// `[addons] enabled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add_ons: Vec<String>,
     /// `[cluster] nodes_affinity_policy`.
     #[serde(default)]
     pub affinity_policy: String,

@@ -184,6 +184,22 @@ pub enum Spec {
     Member,
     /// The running COE: ready when all its nodes are. Looked at anew whenever its needs change.
     Coe,
+    /// An add-on of the COE, by the name of its key. Another revision of it is applied in place.
+    AddOn {
+        /// Names all that it is made of, so that another one is another text.
+        revision: String,
+        /// True for one that logs in to the cloud.
+        cloud: bool,
+    },
+    /// Application credential of the cluster's identity, for add-ons that log in to the cloud.
+    ApplicationCredential,
+    /// What the cluster's workload makes in the cloud by itself. Nothing is made for it; when it is dropped, load
+    /// balancers and floating IPs that carry the cluster's id are dropped, and volumes where these are not to stay.
+    /// Servers need it, so that nothing of the cluster runs any more by then.
+    Leftovers {
+        /// True when volumes go with the cluster.
+        volumes: bool,
+    },
     /// A new password of the cluster's identity, the only one of the cluster that is valid afterwards.
     Credential,
     /// What runs in the COE is prepared for the next stage of a rotation of authorities. Not a cloud resource.
@@ -362,6 +378,9 @@ impl Spec {
             | Self::Volume { .. }
             | Self::Member
             | Self::Coe
+            | Self::AddOn { .. }
+            | Self::ApplicationCredential
+            | Self::Leftovers { .. }
             | Self::Credential
             | Self::Trust => Vec::new(),
             Self::Subnet { network, .. } => vec![network],

@@ -4,6 +4,7 @@
 //! A driver never sees the database, never makes a cloud resource itself, and has no state: the same question
 //! gets the same answer.
 
+mod addon;
 pub mod ask;
 pub mod cidr;
 pub mod console;
@@ -18,6 +19,7 @@ use jeroboam_types::{Coe, NodeGroup, Revision, ServerType, TrustStage};
 use secrecy::SecretString;
 use thiserror::Error;
 
+pub use addon::{AddOnAsk, AddOnState, CloudAccess, CloudLogin};
 pub use ask::{Ask, Bootstrap, NodeAsk, Proxies};
 pub use cidr::Cidr;
 pub use drivers::Drivers;
@@ -194,7 +196,7 @@ pub trait Driver: Send + Sync {
 
     /// Labels that it knows. The API refuses wrong values of these when they are given; others are kept, and
     /// reported to the client.
-    fn labels(&self) -> &'static [LabelSpec] {
+    fn labels(&self) -> &[LabelSpec] {
         &[]
     }
 
@@ -253,7 +255,7 @@ pub trait Driver: Send + Sync {
     }
 
     /// Labels of a template that an upgrade to it takes over; a cluster keeps all its others.
-    fn upgrade_labels(&self) -> &'static [&'static str] {
+    fn upgrade_labels(&self) -> &[&'static str] {
         &[]
     }
 
@@ -305,4 +307,20 @@ pub trait Driver: Send + Sync {
     /// [`Departure::Gone`]. Workloads are moved away first, but once `overdue` is set they are left no more time.
     /// Errors and closed ports are [`Departure::NotYet`]; a node that the COE does not know is gone.
     async fn leave(&self, ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure;
+
+    /// Looks at an add-on of the running COE once.
+    async fn look_at_add_on(&self, _ask: &Ask, name: &str, _revision: &str, _access: &Access) -> AddOnState {
+        AddOnState::NotYet(format!("driver {} has no add-on {name}", self.name()))
+    }
+
+    /// Makes an add-on what it should be, whatever it was, and tells what keeps it from that. May be done again at
+    /// any time. Whether it works is seen by the next look.
+    async fn apply_add_on(&self, add_on: &AddOnAsk<'_>, _access: &Access) -> AddOnState {
+        AddOnState::NotYet(format!("driver {} has no add-on {}", self.name(), add_on.name))
+    }
+
+    /// Takes an add-on out of the running COE; it is called again until it says [`Departure::Gone`].
+    async fn remove_add_on(&self, _name: &str, _access: &Access) -> Departure {
+        Departure::Gone
+    }
 }

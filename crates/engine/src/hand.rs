@@ -6,13 +6,19 @@ use std::time::Duration;
 use jeroboam_driver::{Key, Made, Resource, Spec};
 use jeroboam_plan::{Entry, Phase, Step};
 use jeroboam_store::{LedgerChange, StoreError};
-use jeroboam_types::Fault;
+use jeroboam_types::{Fault, Millis};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::context::Context;
 use crate::fault::{StepError, backoff, look_again};
 use crate::resource::{self, Look, Seen};
+
+/// Fact of a resource that is stuck: since when, in milliseconds.
+const STUCK_SINCE: &str = "stuck_since";
+
+/// How long something may be stuck before it is given up; less where its budget is small.
+const STUCK_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a step left behind: the entry as it is in the ledger now, or `None` if it was removed.
 pub(crate) struct Taken {
@@ -178,7 +184,8 @@ impl Hand<'_> {
             }
             Look::Pending(seen) => {
                 entry.next_check = now.plus(look_again(now.since(entry.started)));
-                let news = entry.seen.as_ref() != Some(&seen) || entry.fault.is_some();
+                let was_stuck = entry.facts.remove(STUCK_SINCE).is_some();
+                let news = entry.seen.as_ref() != Some(&seen) || entry.fault.is_some() || was_stuck;
                 entry.seen = Some(seen);
                 entry.fault = None;
                 // Only news is worth a write: after a restart the resource is looked at anyway.
@@ -188,6 +195,7 @@ impl Hand<'_> {
                     self.kept(entry).await
                 }
             }
+            Look::Stuck(cause) => self.stuck(entry, cause).await,
             Look::Broken((fault, may_heal)) => {
                 entry.attempts += 1;
                 let again = may_heal && entry.attempts <= self.context.engine.options.retry_limit;
@@ -200,7 +208,48 @@ impl Hand<'_> {
         }
     }
 
+    /// What was stuck before and still is, is given up after a while; the cause is known long before its budget ends.
+    async fn stuck(&self, mut entry: Entry, cause: String) -> Result<Taken, StoreError> {
+        let now = self.context.now();
+        let since = entry.facts.get(STUCK_SINCE).and_then(serde_json::Value::as_i64);
+        let since = Millis(since.unwrap_or(now.0));
+        let limit = STUCK_LIMIT.min(self.context.engine.options.budgets.of(&entry.spec) / 20);
+        if now.since(since) >= limit {
+            let fault = StepError::Ours(cause).fault(&entry.key);
+            info!(resource = %entry.key, %fault, "resource stuck");
+            entry.facts.remove(STUCK_SINCE);
+            entry.fault = Some(fault);
+            entry.phase = Phase::Failed;
+            return self.put(entry).await;
+        }
+        entry.facts.insert(STUCK_SINCE.to_owned(), since.0.into());
+        entry.next_check = now.plus(look_again(now.since(since)));
+        entry.seen = Some(cause);
+        self.put(entry).await
+    }
+
+    /// Another revision of what is changed in place: it is made again, and nothing is dropped.
+    async fn renew(&self, mut entry: Entry, wanted: &Resource) -> Result<Taken, StoreError> {
+        let fresh = self.intend(wanted);
+        entry.phase = Phase::Intended;
+        entry.spec = fresh.spec;
+        entry.needs = fresh.needs;
+        entry.attempts = 0;
+        entry.next_check = fresh.next_check;
+        entry.give_up_at = fresh.give_up_at;
+        entry.started = fresh.started;
+        entry.finished = None;
+        entry.seen = None;
+        entry.facts.clear();
+        self.put(entry).await
+    }
+
     async fn drop(&self, mut entry: Entry) -> Result<Taken, StoreError> {
+        if let Some(wanted) = self.wanted
+            && matches!(wanted.spec, Spec::AddOn { .. })
+        {
+            return self.renew(entry, wanted).await;
+        }
         if entry.phase != Phase::Dropping {
             let now = self.context.now();
             entry.phase = Phase::Dropping;

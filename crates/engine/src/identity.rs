@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use jeroboam_cloud::{Credentials, Scope, Session, UserName, identity as keystone};
-use jeroboam_driver::Key;
+use jeroboam_driver::{CloudLogin, Key};
 use jeroboam_plan::{Entry, Ledger};
 use jeroboam_store::{LedgerChange, Sealed, StoreError};
 use jeroboam_types::{Cluster, ClusterId};
@@ -64,6 +64,24 @@ pub(crate) async fn session_of(
         scope,
     };
     Ok(engine.connector.session(credentials))
+}
+
+/// The identity as an add-on logs in with it, where it acts by a trust.
+pub(crate) async fn trust_login(context: &Context<'_>) -> Result<CloudLogin, StepError> {
+    let missing = || StepError::Ours("the cluster's identity is missing".to_owned());
+    let ledger = context
+        .engine
+        .store
+        .clusters()
+        .ledger(context.cluster.uuid)
+        .await?;
+    let entry = ledger.get(&identity_key()).ok_or_else(missing)?;
+    let trust = entry.facts.get(TRUST).and_then(Value::as_str);
+    Ok(CloudLogin::Trust {
+        user_id: entry.id.clone().ok_or_else(missing)?,
+        password: password(context).await?.ok_or_else(missing)?,
+        trust_id: trust.ok_or_else(missing)?.to_owned(),
+    })
 }
 
 /// Users of the identity's name: none, or the one that an interrupted try has made.
@@ -296,7 +314,7 @@ async fn creator_token(context: &Context<'_>) -> Result<SecretString, StepError>
     token.ok_or_else(|| StepError::Ours("the creating user's token is gone".to_owned()))
 }
 
-async fn open(context: &Context<'_>, name: &str) -> Result<Option<SecretString>, StepError> {
+pub(crate) async fn open(context: &Context<'_>, name: &str) -> Result<Option<SecretString>, StepError> {
     open_of(context.engine, context.cluster.uuid, name).await
 }
 
@@ -316,7 +334,7 @@ async fn make_password(context: &Context<'_>) -> Result<SecretString, StepError>
     Ok(password)
 }
 
-async fn seal(context: &Context<'_>, name: &str, secret: &SecretString) -> Result<(), StepError> {
+pub(crate) async fn seal(context: &Context<'_>, name: &str, secret: &SecretString) -> Result<(), StepError> {
     let place = place(context.cluster.uuid, name);
     let sealed = context
         .engine
@@ -336,7 +354,7 @@ async fn seal(context: &Context<'_>, name: &str, secret: &SecretString) -> Resul
 }
 
 /// 244 random bits with the kinds of characters that password rules ask for.
-fn random_password() -> SecretString {
+pub(crate) fn random_password() -> SecretString {
     let random = uuid::Uuid::new_v4;
     format!("Jb-{}{}", random().simple(), random().simple()).into()
 }

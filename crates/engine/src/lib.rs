@@ -4,6 +4,8 @@
 //! may be taken again. It takes no hint from who woke it: first run, retry and restart are one path. It never
 //! deletes what is not in a ledger, and never forgets what is.
 
+mod addons;
+mod application_credential;
 mod authorities;
 mod bootstrap;
 mod clock;
@@ -15,6 +17,7 @@ mod groups;
 mod hand;
 mod health;
 mod identity;
+mod leftovers;
 mod options;
 mod reconcile;
 mod resource;

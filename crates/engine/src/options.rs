@@ -105,9 +105,11 @@ impl Budgets {
     pub fn of(&self, spec: &Spec) -> Duration {
         match spec {
             Spec::Server(_) => self.server,
-            Spec::LoadBalancer { .. } | Spec::Pool { .. } => self.load_balancer,
+            Spec::LoadBalancer { .. } | Spec::Pool { .. } | Spec::Leftovers { .. } => self.load_balancer,
             Spec::Volume { .. } => self.volume,
             Spec::Coe | Spec::Member | Spec::Trust => self.coe,
+            // It waits for the first master from the moment that its address is known.
+            Spec::AddOn { .. } => self.server + self.coe,
             _ => self.other,
         }
     }

@@ -17,7 +17,7 @@ use crate::executor::{Ending, execute};
 use crate::fault::{StepError, backoff};
 use crate::stopwatch::Stopwatch;
 use crate::worker::Engine;
-use crate::{groups, roll};
+use crate::{application_credential, groups, roll};
 
 /// Tries of giving a lease back while the database is busy.
 const RELEASES: u32 = 5;
@@ -96,7 +96,8 @@ fn goal(context: &Context<'_>, work: &Work) -> Result<Goal, Fault> {
     let mut generations: BTreeSet<u32> = needed.filter_map(generation_of).collect();
     generations.extend(stage_of(None).trusted());
     for resource in graph.iter_mut() {
-        if matches!(resource.spec, Spec::Server(_)) {
+        // Add-ons are applied with a client certificate, and may come before every server.
+        if matches!(resource.spec, Spec::Server(_) | Spec::AddOn { .. }) {
             let trusted = stage_of(resource.group.as_deref()).trusted();
             resource.needs.extend(trusted.clone().map(certificates_key));
             generations.extend(trusted);
@@ -127,6 +128,7 @@ fn goal(context: &Context<'_>, work: &Work) -> Result<Goal, Fault> {
             spec: Spec::Credential,
         });
     }
+    add_credential(context, work, &mut graph);
     Ok(Goal::Present(graph))
 }
 
@@ -134,6 +136,35 @@ fn goal(context: &Context<'_>, work: &Work) -> Result<Goal, Fault> {
 fn prepares_next_stage(ask: &Ask) -> bool {
     let mut masters = ask.groups.iter().filter(|group| group.is_master());
     !ask.trust().is_settled() && masters.all(NodeGroup::is_uniform)
+}
+
+/// Adds the login of those add-ons that have one, and makes them another revision by each new one.
+fn add_credential(context: &Context<'_>, work: &Work, graph: &mut Graph) {
+    let key = application_credential::key(work.credential);
+    let mut is_used = false;
+    for resource in graph.iter_mut() {
+        if let Spec::AddOn {
+            revision,
+            cloud: true,
+        } = &mut resource.spec
+        {
+            revision.push_str(&format!("-{}", work.credential));
+            if application_credential::are_used(context) {
+                is_used = true;
+                resource.needs.insert(key.clone());
+            } else if work.credential > 0 {
+                resource.needs.insert(credential_key(work.credential));
+            }
+        }
+    }
+    if is_used {
+        graph.insert(Resource {
+            key,
+            needs: BTreeSet::from([identity_key()]),
+            group: None,
+            spec: Spec::ApplicationCredential,
+        });
+    }
 }
 
 /// Counts an operation that ended, by the two words of its status. A row is touched when something is asked of it.

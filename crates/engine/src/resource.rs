@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 use crate::fault::StepError;
-use crate::{authorities, diagnosis, identity, roll};
+use crate::{addons, application_credential, authorities, diagnosis, identity, leftovers, roll};
 
 /// State of a resource that exists.
 #[derive(Debug)]
@@ -23,6 +23,9 @@ pub(crate) enum Look {
     Ready(BTreeMap<String, Value>),
     /// Not ready; the state as the cloud names it.
     Pending(String),
+    /// Not ready, and it will not become so unless something changes that nobody here changes. One that stays so for a
+    /// while is given up.
+    Stuck(String),
     /// It will not become ready. `true` if a new one might.
     Broken((Fault, bool)),
 }
@@ -42,11 +45,14 @@ type Step<T> = Result<T, StepError>;
 pub(crate) async fn find(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<Vec<Seen>> {
     match &entry.spec {
         Spec::Identity => identity::find(context).await,
+        Spec::ApplicationCredential => application_credential::find(context, entry).await,
         Spec::Certificates
         | Spec::Coe
         | Spec::Member
         | Spec::Credential
         | Spec::Trust
+        | Spec::AddOn { .. }
+        | Spec::Leftovers { .. }
         | Spec::Pool { .. } => Ok(Vec::new()),
         Spec::Network
         | Spec::Subnet { .. }
@@ -82,8 +88,13 @@ pub(crate) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
             id: entry.key.name().to_owned(),
             look: settle_trust(context, made).await?,
         }),
-        // Nodes join by themselves, and the COE waits for all of them.
-        Spec::Member => Ok(Seen {
+        Spec::AddOn { .. } => Ok(Seen {
+            id: entry.key.name().to_owned(),
+            look: Box::pin(addons::look(context, entry, made)).await?,
+        }),
+        Spec::ApplicationCredential => Box::pin(application_credential::create(context, entry)).await,
+        // Nodes join by themselves, and the COE waits for all of them. What is left over is not made by us.
+        Spec::Member | Spec::Leftovers { .. } => Ok(Seen {
             id: entry.name.clone(),
             look: Look::Ready(BTreeMap::new()),
         }),
@@ -124,7 +135,12 @@ pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> S
     };
     match &entry.spec {
         Spec::Identity => identity::look(context, id).await,
-        Spec::Certificates | Spec::Member | Spec::Credential => Ok(Some(Look::Ready(BTreeMap::new()))),
+        Spec::AddOn { .. } => Ok(Some(Box::pin(addons::look(context, entry, made)).await?)),
+        Spec::Certificates
+        | Spec::Member
+        | Spec::Credential
+        | Spec::ApplicationCredential
+        | Spec::Leftovers { .. } => Ok(Some(Look::Ready(BTreeMap::new()))),
         Spec::Coe => Ok(Some(check(context, entry, made).await?)),
         Spec::Trust => Ok(Some(settle_trust(context, made).await?)),
         Spec::Network
@@ -169,6 +185,9 @@ pub(crate) async fn drop(
             };
         }
         Spec::Member => return Box::pin(leave(context, entry, made)).await,
+        Spec::AddOn { .. } => return Box::pin(addons::remove(context, entry, made)).await,
+        Spec::ApplicationCredential => return Box::pin(application_credential::drop(context, entry)).await,
+        Spec::Leftovers { volumes } => return Box::pin(leftovers::sweep(context, *volumes)).await,
         // Whoever comes with the token of a server that goes is not let in any more.
         Spec::Server(_) => {
             let store = context.engine.store.engine();
@@ -281,15 +300,27 @@ async fn leave(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> 
 pub(crate) fn is_remote(spec: &Spec) -> bool {
     !matches!(
         spec,
-        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Credential | Spec::Trust | Spec::Pool { .. }
+        Spec::Certificates
+            | Spec::Coe
+            | Spec::Member
+            | Spec::Credential
+            | Spec::Trust
+            | Spec::Pool { .. }
+            | Spec::AddOn { .. }
+            | Spec::Leftovers { .. }
     )
 }
 
 /// Type of the service that a kind of resource lives in.
 pub(crate) fn service(spec: &Spec) -> &'static str {
     match spec {
-        Spec::Identity | Spec::Credential => "identity",
-        Spec::Certificates | Spec::Coe | Spec::Member | Spec::Trust => "",
+        Spec::Identity | Spec::Credential | Spec::ApplicationCredential => "identity",
+        Spec::Certificates
+        | Spec::Coe
+        | Spec::Member
+        | Spec::Trust
+        | Spec::AddOn { .. }
+        | Spec::Leftovers { .. } => "",
         Spec::Keypair { .. } | Spec::ServerGroup { .. } | Spec::Server(_) => "compute",
         Spec::Volume { .. } => "block-storage",
         Spec::LoadBalancer { .. } | Spec::Pool { .. } => "load-balancer",

@@ -55,6 +55,11 @@ pub enum Command {
         #[command(subcommand)]
         command: DriversCommand,
     },
+    /// Add-ons of Kubernetes clusters
+    Addons {
+        #[command(subcommand)]
+        command: AddonsCommand,
+    },
     /// Rules of who may do what
     Policy {
         #[command(subcommand)]
@@ -78,6 +83,35 @@ pub enum DriversCommand {
         #[arg(long)]
         labels: bool,
     },
+}
+
+#[derive(Subcommand)]
+pub enum AddonsCommand {
+    /// Print every add-on with its labels and versions
+    List,
+    /// Print one add-on with all that can be said of it
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Print the objects that a cluster would be given, with words in <> for what only the cluster knows
+    Render(AddonsRender),
+}
+
+#[derive(Args)]
+pub struct AddonsRender {
+    /// Only this one
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Version of Kubernetes, such as v1.31.2
+    #[arg(long, value_name = "VERSION")]
+    pub kube_version: String,
+    /// Network driver of the template
+    #[arg(long, value_name = "NAME", default_value = "flannel")]
+    pub network_driver: String,
+    /// Label of the cluster, may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub label: Vec<String>,
 }
 
 #[derive(Subcommand)]

@@ -43,7 +43,7 @@ pub fn check(arguments: &Configuration) -> anyhow::Result<()> {
     for warning in &config.warnings {
         output::line(warning)?;
     }
-    for warning in drivers::warnings(&drivers::all(), &config.drivers) {
+    for warning in drivers::warnings(&drivers::all(&config)?, &config.drivers) {
         output::line(warning)?;
     }
     cloud(&config)?;

@@ -3,15 +3,36 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use jeroboam_config::sections;
+use anyhow::Context;
+use jeroboam_config::{Config, sections};
 use jeroboam_driver::{Driver, Drivers, label};
+use jeroboam_kubernetes::AddOnSettings;
+
+use crate::addons;
 
 /// Every driver, in order of preference.
-pub fn all() -> Drivers {
-    Drivers::new(vec![
+///
+/// # Errors
+/// A catalogue of add-ons, or a file of certificates, that cannot be used.
+pub fn all(config: &Config) -> anyhow::Result<Drivers> {
+    let authority = match (&config.drivers.openstack_ca_file, config.drivers.verify_ca) {
+        (Some(file), true) => {
+            let text = std::fs::read_to_string(file);
+            Some(
+                text.with_context(|| format!("[drivers] openstack_ca_file: cannot read {}", file.display()))?,
+            )
+        }
+        _ => None,
+    };
+    let add_ons = AddOnSettings {
+        catalogue: addons::catalogue(config)?,
+        cloud_authority: authority,
+        verify_cloud: config.drivers.verify_ca,
+    };
+    Ok(Drivers::new(vec![
         Arc::new(jeroboam_swarm::SwarmDriver),
-        Arc::new(jeroboam_kubernetes::KubernetesDriver),
-    ])
+        Arc::new(jeroboam_kubernetes::KubernetesDriver::new(add_ons)),
+    ]))
 }
 
 /// Names in the options that no driver has.

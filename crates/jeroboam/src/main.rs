@@ -1,5 +1,6 @@
 //! The `jeroboam` program: parses the command line, sets the process up and calls a subcommand.
 
+mod addons;
 mod bootstrap;
 mod cli;
 mod clients;
@@ -75,8 +76,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             command: DriversCommand::List { labels },
         } => {
             let config = configuration::load(&cli.configuration)?;
-            output::text(&drivers::table(&drivers::all(), &config.drivers, labels))
+            output::text(&drivers::table(&drivers::all(&config)?, &config.drivers, labels))
         }
+        Command::Addons { command } => addons::run(&cli.configuration, command).await,
         Command::Policy {
             command: PolicyCommand::Sample,
         } => output::text(&jeroboam_policy::sample(jeroboam_policy::magnum::RULES)),

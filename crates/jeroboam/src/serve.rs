@@ -51,6 +51,7 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
     options.validate()?;
     Store::check_url(config.database.connection.expose_secret())?;
     jeroboam_api::check_policy(&config)?;
+    let drivers = drivers::all(&config)?;
 
     let tls = listen::tls(&config)?;
     let metrics = Metrics::default();
@@ -89,7 +90,6 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
     options.owner = format!("{}/{}", config.default.host, instance(&config)?);
     store.engine().release_all(&options.owner).await?;
 
-    let drivers = drivers::all();
     for warning in drivers::warnings(&drivers, &config.drivers) {
         warn!("{warning}");
     }

@@ -31,7 +31,9 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
     let mut routes: BTreeSet<Key> = BTreeSet::new();
     for node in &nodes {
         footing.insert_port(&mut graph, node);
-        routes.extend(footing.insert_pod_route(&mut graph, node, options.nodes_cidr, options.pods));
+        if options.routed_pods {
+            routes.extend(footing.insert_pod_route(&mut graph, node, options.nodes_cidr, options.pods));
+        }
     }
     let master_ports: BTreeSet<Key> = nodes
         .iter()

@@ -98,6 +98,9 @@ fn registration(options: &Options, node: &NodeFacts<'_>) -> Value {
             .collect();
         arguments.push(("node-labels".to_owned(), labels.join(",")));
     }
+    if options.external_cloud {
+        arguments.push(external_cloud());
+    }
     arguments.extend(options.arguments.kubelet.iter().cloned());
     let mut registration = json!({
         "name": node.name,
@@ -108,6 +111,11 @@ fn registration(options: &Options, node: &NodeFacts<'_>) -> Value {
         registration["taints"] = json!(taints);
     }
     registration
+}
+
+/// Nodes wait for a cloud controller manager before they take pods.
+fn external_cloud() -> (String, String) {
+    ("cloud-provider".to_owned(), "external".to_owned())
 }
 
 /// Arguments are a map up to v1beta3, where a name can stand once, and a list since.
@@ -149,6 +157,9 @@ fn cluster_configuration(options: &Options, cluster: &ClusterFacts<'_>) -> Value
     // During a rotation `ca.crt` has two certificates, and what signs for kubelets takes one.
     let signer = format!("{CERTIFICATES}/{SIGNER}.crt");
     let mut arguments = vec![("cluster-signing-cert-file".to_owned(), signer)];
+    if options.external_cloud {
+        arguments.push(external_cloud());
+    }
     arguments.extend(options.arguments.controller_manager.iter().cloned());
     configuration["controllerManager"] = component(options, &arguments);
     configuration["scheduler"] = component(options, &options.arguments.scheduler);

@@ -6,6 +6,7 @@
 //!
 //! The driver has no state: the graph, the user-data and the expected nodes follow from what is asked.
 
+mod addons;
 mod check;
 mod etcd;
 mod graph;
@@ -25,22 +26,50 @@ mod version;
 #[cfg(test)]
 mod programs;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use jeroboam_addons::Catalogue;
 use jeroboam_driver::{
-    Access, Ask, Certificates, Departure, Driver, DriverError, Graph, Health, Invalid, LabelSpec, Made,
-    NodeAsk, Provides, Report,
+    Access, AddOnAsk, AddOnState, Ask, Certificates, Departure, Driver, DriverError, Graph, Health, Invalid,
+    LabelSpec, Made, NodeAsk, Provides, Report,
 };
 use jeroboam_types::{Coe, NodeGroup, Revision, ServerType};
 use secrecy::SecretString;
 
+use crate::addons::AddOns;
 use crate::options::Options;
+
+pub use crate::addons::{AddOnSettings, fetch_manifest};
 
 /// TCP port of the Kubernetes API when the template names none.
 pub const API_PORT: u16 = 6443;
 
 /// Builds Kubernetes of virtual machines.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KubernetesDriver;
+#[derive(Clone)]
+pub struct KubernetesDriver {
+    add_ons: Arc<AddOns>,
+}
+
+impl KubernetesDriver {
+    /// The driver, with an operator's add-ons.
+    pub fn new(add_ons: AddOnSettings) -> Self {
+        Self {
+            add_ons: Arc::new(AddOns::new(add_ons)),
+        }
+    }
+}
+
+/// The driver, with the add-ons that ship with it.
+impl Default for KubernetesDriver {
+    fn default() -> Self {
+        Self::new(AddOnSettings {
+            catalogue: Catalogue::shipped().unwrap_or_else(|_| Catalogue::empty()),
+            cloud_authority: None,
+            verify_cloud: true,
+        })
+    }
+}
 
 const fn provides(os: &'static str) -> Provides {
     Provides {
@@ -83,16 +112,20 @@ impl Driver for KubernetesDriver {
         true
     }
 
-    fn labels(&self) -> &'static [LabelSpec] {
-        labels::LABELS
+    fn labels(&self) -> &[LabelSpec] {
+        self.add_ons.labels()
     }
 
     fn validate(&self, ask: &Ask) -> Result<(), Invalid> {
-        Options::parse(ask).map(drop)
+        Options::parse(ask)?;
+        self.add_ons.select(ask).map(drop)
     }
 
     fn graph(&self, ask: &Ask) -> Result<Graph, DriverError> {
-        Ok(graph::graph(ask, &Options::parse(ask)?)?)
+        let options = Options::parse(ask)?;
+        let mut graph = graph::graph(ask, &options)?;
+        self.add_ons.insert(&mut graph, ask, &options)?;
+        Ok(graph)
     }
 
     fn user_data(&self, node: &NodeAsk<'_>) -> Result<Vec<u8>, DriverError> {
@@ -121,8 +154,8 @@ impl Driver for KubernetesDriver {
         }
     }
 
-    fn upgrade_labels(&self) -> &'static [&'static str] {
-        &[options::VERSION_LABEL]
+    fn upgrade_labels(&self) -> &[&'static str] {
+        self.add_ons.upgrade_labels()
     }
 
     fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
@@ -162,5 +195,17 @@ impl Driver for KubernetesDriver {
 
     async fn leave(&self, ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
         leave::leave(ask, access, host_name, overdue).await
+    }
+
+    async fn look_at_add_on(&self, ask: &Ask, name: &str, revision: &str, access: &Access) -> AddOnState {
+        self.add_ons.look(ask, name, revision, access).await
+    }
+
+    async fn apply_add_on(&self, add_on: &AddOnAsk<'_>, access: &Access) -> AddOnState {
+        self.add_ons.apply(add_on, access).await
+    }
+
+    async fn remove_add_on(&self, name: &str, access: &Access) -> Departure {
+        self.add_ons.remove(name, access).await
     }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod arguments;
 pub(crate) mod values;
 
+use jeroboam_addons::CLOUD_CONTROLLER_MANAGER;
 use jeroboam_blueprint::read::{self, label};
 use jeroboam_blueprint::{GroupOptions, NetworkOptions};
 use jeroboam_driver::{Ask, Cidr, Invalid, PodNetwork};
@@ -64,6 +65,10 @@ pub(crate) struct Options {
     pub(crate) insecure_registries: Vec<String>,
     /// True when nodes find their keys in their user-data also where they could fetch them.
     pub(crate) plain_user_data: bool,
+    /// True when a cloud controller manager makes nodes of the cloud's servers.
+    pub(crate) external_cloud: bool,
+    /// True when nodes route pods by themselves, false when an add-on does it.
+    pub(crate) routed_pods: bool,
     /// Arguments of the API server, the controller manager, the scheduler and the kubelet.
     pub(crate) arguments: Arguments,
     /// What containerd asks before a registry.
@@ -85,8 +90,11 @@ impl Options {
             let reason = "the subnet must be given with its network: pods are routed by the nodes' addresses";
             Invalid::new("fixed_subnet", reason)
         })?;
-        pods.check_room(nodes_cidr)
-            .map_err(|reason| Invalid::new("labels.flannel_network_cidr", reason))?;
+        let routed_pods = has_routed_pods(ask);
+        if routed_pods {
+            pods.check_room(nodes_cidr)
+                .map_err(|reason| Invalid::new("labels.flannel_network_cidr", reason))?;
+        }
         check_apart(nodes_cidr, pods.pool, service_range)?;
         let options = Self {
             version: version(ask)?,
@@ -112,9 +120,13 @@ impl Options {
             kubelet_cipher_suites: label(ask, None, "kubelet_tls_cipher_suites", arguments::words)?
                 .unwrap_or_default(),
             plain_user_data: label(ask, None, "plain_user_data", read::boolean)?.unwrap_or(false),
+            external_cloud: has_external_cloud(ask)?,
+            routed_pods,
             arguments: Arguments::parse(ask)?,
         };
-        options.check_pods()?;
+        if options.routed_pods {
+            options.check_pods()?;
+        }
         for group in &ask.groups {
             GroupOptions::parse(ask, group)?;
             values::extra_volumes(ask, group)?;
@@ -214,7 +226,7 @@ pub(crate) fn version_of(ask: &Ask, group: &NodeGroup) -> Result<Version, Invali
 }
 
 /// The image tells the version, or the label `kube_tag`; where both do they must agree.
-fn version(ask: &Ask) -> Result<Version, Invalid> {
+pub(crate) fn version(ask: &Ask) -> Result<Version, Invalid> {
     let label: Option<Version> = label(ask, None, VERSION_LABEL, str::parse)?;
     let image = ask.resolved.kube_version.as_deref().map(str::parse::<Version>);
     let image = image.transpose().map_err(|reason| {
@@ -246,8 +258,32 @@ fn cidr(ask: &Ask, key: &str, default: &str) -> Result<Cidr, Invalid> {
     }
 }
 
+/// Network drivers that need no add-on.
+pub(crate) const ROUTED: [&str; 2] = ["flannel", "neutron"];
+
+/// Network driver of the template.
+pub(crate) fn network_driver(ask: &Ask) -> &str {
+    ask.template.network_driver.as_deref().unwrap_or(ROUTED[0])
+}
+
+fn has_routed_pods(ask: &Ask) -> bool {
+    ROUTED.contains(&network_driver(ask))
+}
+
+/// Nodes must know it when they join, so it is what was asked for when the cluster was accepted.
+fn has_external_cloud(ask: &Ask) -> Result<bool, Invalid> {
+    let is_default = || {
+        let enabled = &ask.resolved.defaults.add_ons;
+        enabled.iter().any(|name| name == CLOUD_CONTROLLER_MANAGER)
+    };
+    Ok(label(ask, None, "cloud_provider_enabled", read::boolean)?.unwrap_or_else(is_default))
+}
+
 fn pod_network(ask: &Ask) -> Result<PodNetwork, Invalid> {
-    let pool = cidr(ask, "flannel_network_cidr", DEFAULT_POD_POOL)?;
+    let pool = match network_driver(ask) {
+        "calico" => cidr(ask, "calico_ipv4pool", DEFAULT_POD_POOL)?,
+        _ => cidr(ask, "flannel_network_cidr", DEFAULT_POD_POOL)?,
+    };
     let key = "flannel_network_subnetlen";
     let node_prefix_len = label(ask, None, key, values::prefix_len)?.unwrap_or(DEFAULT_NODE_PREFIX_LEN);
     if node_prefix_len < pool.prefix_len() {
@@ -299,14 +335,6 @@ fn refuse_unsupported(ask: &Ask) -> Result<(), Invalid> {
         let reason = "clusters are built without a registry of their own";
         return Err(Invalid::new("registry_enabled", reason));
     }
-    match template.network_driver.as_deref() {
-        None | Some("flannel" | "neutron") => {}
-        Some(other) => {
-            let reason =
-                format!("{other:?} is not supported yet: the network drivers are flannel and neutron");
-            return Err(Invalid::new("network_driver", reason));
-        }
-    }
     if let Some(other) = template.volume_driver.as_deref() {
         let reason = format!("{other:?} is not supported yet");
         return Err(Invalid::new("volume_driver", reason));
@@ -318,10 +346,6 @@ fn refuse_unsupported(ask: &Ask) -> Result<(), Invalid> {
         )),
     };
     label(ask, None, "flannel_backend", backend)?;
-    if label(ask, None, "cloud_provider_enabled", read::boolean)? == Some(true) {
-        let reason = "the cloud controller manager is not installed yet";
-        return Err(Invalid::new("labels.cloud_provider_enabled", reason));
-    }
     Ok(())
 }
 

@@ -30,6 +30,7 @@ impl Machine {
             ("POD_RANGE", "10.100.5.0/24"),
             ("OTHER_MASTERS", ""),
             ("PREVIOUS_MASTER", ""),
+            ("POD_NETWORK", "routed"),
             ("INIT_ARGUMENTS", ""),
             ("CONTAINERD_VOLUME", ""),
             ("ETCD_VOLUME", ""),
@@ -415,6 +416,21 @@ fn every_node_knows_the_way_to_the_pods_of_every_address() {
     let accept = "iptables -w -A JEROBOAM-PODS -j ACCEPT";
     let place = |rule: &str| rules.iter().position(|call| call == rule).unwrap();
     assert!(place(refuse) < place(accept), "{rules:?}");
+}
+
+#[test]
+fn an_add_on_that_brings_the_pod_network_finds_the_node_without_one() {
+    let machine = Machine::new(&[("POD_NETWORK", "add-on")]);
+    let output = machine.run("prepare.sh");
+    assert!(output.status.success(), "{output:?}");
+    assert!(!machine.path("root/etc/cni/net.d").exists());
+    let calls = machine.read("calls");
+    assert!(
+        !calls.contains("route replace") && !calls.contains("MASQUERADE"),
+        "{calls}"
+    );
+    let refuse = "iptables -w -t raw -I PREROUTING -s 10.100.0.0/16 -d 169.254.169.254 -j DROP";
+    assert!(machine.calls("iptables").contains(&refuse.to_owned()), "{calls}");
 }
 
 #[test]

@@ -12,6 +12,9 @@ use crate::options::Options;
 /// Ports of services of type NodePort.
 const NODE_PORTS: (u16, u16) = (30_000, 32_767);
 
+/// Number of the protocol of IP packets in IP packets.
+const IP_IN_IP: &str = "4";
+
 fn rule(protocol: &str, ports: impl Into<Option<(u16, u16)>>, from: Peer) -> SecurityRule {
     SecurityRule {
         protocol: protocol.into(),
@@ -29,6 +32,10 @@ pub(crate) fn node_rules(ask: &Ask, options: &Options) -> Vec<SecurityRule> {
         rule("tcp", NODE_PORTS, Peer::Anywhere),
         rule("udp", NODE_PORTS, Peer::Anywhere),
     ];
+    if !options.routed_pods {
+        // An add-on may put packets of pods into those of nodes.
+        rules.push(rule(IP_IN_IP, None, Peer::SameGroup));
+    }
     for protocol in ["tcp", "udp"] {
         rules.push(rule(protocol, None, Peer::SameGroup));
         rules.push(rule(protocol, None, Peer::Cidr(options.pods.pool.to_string())));

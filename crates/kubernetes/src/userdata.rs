@@ -208,7 +208,10 @@ impl<'a> Own<'a> {
             false => Ok(String::new()),
         };
         let own_address = self.address.parse().ok();
-        let range = own_address.and_then(|address| options.pods.range_of(options.nodes_cidr, address));
+        let range = own_address.and_then(|address| match options.routed_pods {
+            true => options.pods.range_of(options.nodes_cidr, address),
+            false => Some(options.pods.pool),
+        });
         let range = range.ok_or_else(|| {
             DriverError::Internal(format!(
                 "the address of {} is outside of its subnet",
@@ -255,6 +258,10 @@ impl<'a> Own<'a> {
                 before
                     .map(|address| self.master_endpoint(address))
                     .unwrap_or_default(),
+            ),
+            (
+                "POD_NETWORK",
+                if options.routed_pods { "routed" } else { "add-on" }.to_owned(),
             ),
             ("INIT_ARGUMENTS", skip.to_owned()),
             (

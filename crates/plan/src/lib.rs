@@ -135,10 +135,14 @@ fn urgency(step: &Step, ledger: &Ledger) -> (u8, Millis) {
     }
 }
 
-/// True for a COE, or a pool of a load balancer, of other nodes than it should have now. Its entry stands for nothing
-/// in a cloud that could be gone: dropped, it is made again when all nodes are there.
+/// True for a COE, or a pool of a load balancer, of other nodes than it should have now, and for an add-on of another
+/// revision. Its entry stands for nothing in a cloud that could be gone: dropped, it is made again as it should be.
 fn is_outdated(entry: &Entry, resource: &Resource) -> bool {
-    matches!(resource.spec, Spec::Coe | Spec::Pool { .. }) && entry.needs != resource.needs
+    match resource.spec {
+        Spec::Coe | Spec::Pool { .. } => entry.needs != resource.needs,
+        Spec::AddOn { .. } => entry.spec != resource.spec || entry.needs != resource.needs,
+        _ => false,
+    }
 }
 
 struct Draft<'a> {
@@ -196,8 +200,13 @@ impl Draft<'_> {
             _ => entry.needs.clone(),
         };
         let needed: BTreeSet<Key> = self.ledger.values().flat_map(needs).collect();
+        // What add-ons log in with goes when all of them work with what comes after it.
+        let logs_in = |entry: &Entry| matches!(entry.spec, Spec::AddOn { cloud: true, .. });
+        let mut add_ons = self.ledger.values().filter(|entry| logs_in(entry));
+        let is_renewing = wanted.is_some() && add_ons.any(|entry| entry.phase != Phase::Ready);
         for entry in self.ledger.values().filter(|entry| is_unwanted(&entry.key)) {
-            if needed.contains(&entry.key) || self.busy.contains(&entry.key) {
+            let is_held = is_renewing && entry.spec == Spec::ApplicationCredential;
+            if needed.contains(&entry.key) || self.busy.contains(&entry.key) || is_held {
                 continue;
             }
             match entry.phase {

@@ -340,3 +340,41 @@ fn what_a_node_was_made_after_may_go_when_it_is_not_wanted_to_need_it() {
     let plan = plan(&goal, &ledger, &BTreeSet::new(), NOW);
     assert_eq!(plan.steps, [Step::Drop(other)]);
 }
+
+#[test]
+fn an_add_on_keeps_its_old_login_until_it_works_with_the_new_one() {
+    let wanted = |rotations: u32| {
+        let mut graph = Graph::default();
+        let login = key(&format!("application-credential:cloud-{rotations}"));
+        graph.add(login.clone(), Spec::ApplicationCredential);
+        graph.insert(Resource {
+            key: key("add-on:a"),
+            needs: BTreeSet::from([login]),
+            group: None,
+            spec: Spec::AddOn {
+                revision: rotations.to_string(),
+                cloud: true,
+            },
+        });
+        graph
+    };
+    let (before, after) = (wanted(0), wanted(1));
+    let old = entry(&before, "application-credential:cloud-0", Phase::Ready);
+    let new = entry(&after, "application-credential:cloud-1", Phase::Ready);
+    let goal = Goal::Present(after.clone());
+    let steps = |add_on: Entry| {
+        let ledger = ledger([old.clone(), new.clone(), add_on]);
+        plan(&goal, &ledger, &BTreeSet::new(), NOW).steps
+    };
+    let add_on = key("add-on:a");
+    let outdated = entry(&before, "add-on:a", Phase::Ready);
+    assert_eq!(steps(outdated), [Step::Drop(add_on.clone())]);
+    let renewed = |phase| entry(&after, "add-on:a", phase);
+    assert_eq!(steps(renewed(Phase::Intended)), [Step::Make(add_on.clone())]);
+    assert_eq!(steps(renewed(Phase::Made)), [Step::Await(add_on)]);
+    assert_eq!(steps(renewed(Phase::Ready)), [Step::Drop(old.key.clone())]);
+    // When all goes, nothing is held back.
+    let ledger = ledger([old.clone(), renewed(Phase::Made)]);
+    let steps = plan(&Goal::Absent, &ledger, &BTreeSet::new(), NOW).steps;
+    assert!(steps.contains(&Step::Drop(old.key.clone())), "{steps:?}");
+}

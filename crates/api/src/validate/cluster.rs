@@ -311,6 +311,7 @@ fn operator_defaults(cx: &Context) -> Defaults {
         etcd_volume_type: cinder.default_etcd_volume_type.clone().unwrap_or_default(),
         boot_volume_type: cinder.default_boot_volume_type.clone().unwrap_or_default(),
         boot_volume_size: cinder.default_boot_volume_size,
+        add_ons: cx.config().addons.enabled.clone(),
         affinity_policy: cluster.nodes_affinity_policy.as_str().to_owned(),
         source_cidrs: cx.config().engine.source_cidrs.clone(),
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use jeroboam_cloud::{Connector, Credentials, DomainName, Find, Scope, Session, UserName};
+use jeroboam_cloud::{
+    Connector, Credentials, DomainName, Find, Interface, Scope, Service, Session, UserName,
+};
 use jeroboam_driver::ask::Resolved;
 use jeroboam_driver::{Drivers, Key, Spec};
 use jeroboam_engine::{Budgets, Engine, IdentityMode, Options, Parts, SystemClock, TrusteeDomain};
@@ -17,7 +19,7 @@ use jeroboam_simcloud::{Pace, SimCloud};
 use jeroboam_store::{ClusterRow, Ident, Scope as Visible, Store, StoreError};
 use jeroboam_swarm::SwarmDriver;
 use jeroboam_types::{ClusterId, ClusterTemplate, Coe, Labels, ServerType, Status, TemplateId};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -107,7 +109,7 @@ impl House {
 
     /// From now on clusters are of Kubernetes.
     pub async fn build_kubernetes(&mut self) {
-        self.drivers = Drivers::new(vec![Arc::new(KubernetesDriver)]);
+        self.drivers = Drivers::new(vec![Arc::new(KubernetesDriver::default())]);
         self.resolved.kube_version = Some("v1.31.2".to_owned());
         let template = &mut self.template;
         template.uuid = TemplateId(Uuid::new_v4());
@@ -126,6 +128,22 @@ impl House {
     /// A session of the cloud's administrator.
     pub fn admin(&self) -> Session {
         login(&self.connector, "admin", "default", project("admin"))
+    }
+
+    /// A call of the tenant that our client does not make; `path` begins at the service's endpoint.
+    pub async fn post(&self, service: Service, path: &str, body: serde_json::Value) {
+        let token = self.tenant().token().await.unwrap();
+        let endpoint = token.catalog.endpoint(service, Interface::Public, None).unwrap();
+        let answer = reqwest::Client::new()
+            .post(format!("{endpoint}{path}"))
+            .header("x-auth-token", token.token.expose_secret())
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status();
+        assert!(status.is_success(), "{status} {}", answer.text().await.unwrap());
     }
 
     /// An engine that has taken over whatever an earlier one of the same name held.

@@ -7,6 +7,7 @@
     reason = "helpers of a test may panic"
 )]
 
+mod addons;
 mod bootstrap;
 mod changes;
 mod crash;

@@ -44,7 +44,7 @@ async fn look_at(readiness: u16, nodes: Value) -> Report {
         ),
     ]);
     let address = tls_server("127.0.0.1", answers);
-    KubernetesDriver
+    KubernetesDriver::default()
         .check(&ask(1, 2), &access(address, Authority::Cluster))
         .await
 }
@@ -101,7 +101,7 @@ async fn a_cluster_is_ready_when_every_node_is() {
 #[tokio::test]
 async fn only_the_clusters_own_authority_is_trusted() {
     let address = tls_server("127.0.0.1", Answers::new());
-    let stranger = KubernetesDriver
+    let stranger = KubernetesDriver::default()
         .check(&ask(1, 2), &access(address, Authority::Node))
         .await;
     assert!(
@@ -110,7 +110,7 @@ async fn only_the_clusters_own_authority_is_trusted() {
     );
     let mut distrustful = access(address, Authority::Cluster);
     distrustful.authority = Some(certificates().authority(Authority::Node).unwrap());
-    let unknown = KubernetesDriver.check(&ask(1, 2), &distrustful).await;
+    let unknown = KubernetesDriver::default().check(&ask(1, 2), &distrustful).await;
     assert!(matches!(unknown, Report::NotYet(text) if text.contains("invalid peer certificate")));
 }
 
@@ -120,7 +120,7 @@ async fn health_at(readiness: (u16, Value), nodes: Value) -> Health {
         ("GET /api/v1/nodes".into(), (200, json!({"items": nodes}))),
     ]);
     let address = tls_server("127.0.0.1", answers);
-    KubernetesDriver
+    KubernetesDriver::default()
         .health(&ask(1, 1), &access(address, Authority::Cluster))
         .await
 }
@@ -169,7 +169,7 @@ async fn health_tells_of_every_node_and_of_every_check_that_fails() {
         ApiHealth::Failing("not ready: 500 Internal Server Error".into())
     );
     assert_eq!(down.nodes.len(), 2, "the nodes are told all the same");
-    let stranger = KubernetesDriver
+    let stranger = KubernetesDriver::default()
         .health(
             &ask(1, 1),
             &access(tls_server("127.0.0.1", Answers::new()), Authority::Node),

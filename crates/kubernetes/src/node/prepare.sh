@@ -65,6 +65,26 @@ interface=$(ip -o -4 address show to "$NODE_ADDRESS" | awk '{print $2; exit}')
 [ -n "$interface" ] || fail "no interface has $NODE_ADDRESS yet"
 mtu=$(cat "$root/sys/class/net/$interface/mtu")
 
+chain() {
+    iptables -w -t "$1" -N "$2" 2>/dev/null || iptables -w -t "$1" -F "$2" || fail "iptables does not work"
+    shift 2
+}
+rule() {
+    table=$1
+    shift
+    iptables -w -t "$table" -C "$@" 2>/dev/null && return
+    where=$1
+    shift
+    iptables -w -t "$table" -I "$where" "$@" || fail "iptables does not take a rule"
+}
+
+# An add-on brings the pod network; pods stay away from the metadata service with any.
+if [ "$POD_NETWORK" = add-on ]; then
+    rule raw PREROUTING -s "$PODS" -d 169.254.169.254 -j DROP
+    say "volumes are ready, and the pod network comes with the cluster"
+    exit 0
+fi
+
 # Ranges follow from addresses, so every node knows the way to the pods of each address of the subnet.
 octets() {
     set -- $(echo "$1" | tr . ' ')
@@ -87,18 +107,6 @@ done | ip -batch - || fail "the routes to pods cannot be set"
 
 # Pods and nodes see each other's own addresses; everybody else sees the node. Pods stay away from the metadata
 # service, which would show them the node's keys.
-chain() {
-    iptables -w -t "$1" -N "$2" 2>/dev/null || iptables -w -t "$1" -F "$2" || fail "iptables does not work"
-    shift 2
-}
-rule() {
-    table=$1
-    shift
-    iptables -w -t "$table" -C "$@" 2>/dev/null && return
-    where=$1
-    shift
-    iptables -w -t "$table" -I "$where" "$@" || fail "iptables does not take a rule"
-}
 chain nat JEROBOAM-PODS
 iptables -w -t nat -A JEROBOAM-PODS -d "$PODS" -j RETURN
 iptables -w -t nat -A JEROBOAM-PODS -d "$NODES" -j RETURN

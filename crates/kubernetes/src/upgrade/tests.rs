@@ -134,7 +134,7 @@ fn the_authorities_of_several_masters_can_be_rotated_and_those_of_one_cannot() {
     for (masters, refusal) in [(3, None), (1, Some("resize it to 3 masters before"))] {
         let mut ask = ask(masters, 2);
         ask.cluster.master_lb_enabled = Some(true);
-        let driver = crate::KubernetesDriver;
+        let driver = crate::KubernetesDriver::default();
         for group in &mut ask.groups {
             let trust = driver.trust_of(group, TrustStage(1));
             group.begin_rotation(revision("v1.30.1"), trust, &NodesSeen::default());

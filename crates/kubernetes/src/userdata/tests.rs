@@ -44,7 +44,7 @@ impl Certificates for Texts {
 /// Everything of the graph made, with addresses that tell what they are of.
 fn made(ask: &Ask) -> Made {
     let mut made = Made::default();
-    for (index, resource) in KubernetesDriver.graph(ask).unwrap().iter().enumerate() {
+    for (index, resource) in KubernetesDriver::default().graph(ask).unwrap().iter().enumerate() {
         let address = match resource.key.kind() {
             "port" => ("address", format!("10.0.0.{index}")),
             "floating-ip" => ("address", format!("203.0.113.{index}")),
@@ -60,7 +60,7 @@ fn made(ask: &Ask) -> Made {
 
 fn write(ask: &Ask, name: &str) -> String {
     with_node(ask, name, None, |node| {
-        String::from_utf8(KubernetesDriver.user_data(node).unwrap()).unwrap()
+        String::from_utf8(KubernetesDriver::default().user_data(node).unwrap()).unwrap()
     })
 }
 
@@ -95,10 +95,10 @@ fn a_node_that_fetches_its_secrets_finds_no_key_in_its_user_data() {
     for name in ["master-0", "master-2", "worker-0"] {
         let plain = files(&write(&ask, name));
         let (text, secrets) = with_node(&ask, name, Some(&bootstrap), |node| {
-            let user_data = KubernetesDriver.user_data(node).unwrap();
+            let user_data = KubernetesDriver::default().user_data(node).unwrap();
             (
                 String::from_utf8(user_data).unwrap(),
-                KubernetesDriver.secrets(node).unwrap(),
+                KubernetesDriver::default().secrets(node).unwrap(),
             )
         });
         let mut own = files(&text);
@@ -122,12 +122,12 @@ fn a_node_that_fetches_its_secrets_finds_no_key_in_its_user_data() {
 #[test]
 fn a_label_keeps_keys_in_user_data() {
     let mut ask = ask(1, 1);
-    assert!(KubernetesDriver.fetches_secrets(&ask));
+    assert!(KubernetesDriver::default().fetches_secrets(&ask));
     ask.cluster
         .labels
         .0
         .insert("plain_user_data".into(), "true".into());
-    assert!(!KubernetesDriver.fetches_secrets(&ask));
+    assert!(!KubernetesDriver::default().fetches_secrets(&ask));
 }
 
 /// Contents of the files by path.
@@ -220,7 +220,7 @@ fn masters_have_the_authorities_and_join_one_after_the_other() {
     );
     let public = made.fact(&Key::stored("floating-ip:api"), "address").unwrap();
     assert_eq!(
-        KubernetesDriver.api_address(&ask, &made).unwrap(),
+        KubernetesDriver::default().api_address(&ask, &made).unwrap(),
         format!("https://{public}:6443")
     );
 }
@@ -325,7 +325,10 @@ fn a_node_outside_of_its_subnet_is_no_silent_error() {
         certificates: &Texts,
         bootstrap: None,
     };
-    let error = KubernetesDriver.user_data(&node).unwrap_err().to_string();
+    let error = KubernetesDriver::default()
+        .user_data(&node)
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, "the address of server:worker-0 is outside of its subnet");
 }
 
@@ -470,7 +473,7 @@ fn the_largest_user_data_fits_nova_and_is_of_its_readers_type() {
                 bootstrap,
             };
             // It fails when Nova would refuse it.
-            KubernetesDriver.user_data(&node).unwrap();
+            KubernetesDriver::default().user_data(&node).unwrap();
             let options = Options::parse(&ask).unwrap();
             let all = nodes::nodes(&ask.groups);
             let machine = Own::new(&node, &options, &all).unwrap().machine().unwrap();
@@ -503,7 +506,7 @@ fn ignition_gets_the_same_files_as_cloud_init() {
     for bootstrap in [None, Some(&bootstrap)] {
         let text = |ask: &Ask| {
             with_node(ask, "master-0", bootstrap, |node| {
-                String::from_utf8(KubernetesDriver.user_data(node).unwrap()).unwrap()
+                String::from_utf8(KubernetesDriver::default().user_data(node).unwrap()).unwrap()
             })
         };
         ask.template.cluster_distro = Some("ubuntu".into());

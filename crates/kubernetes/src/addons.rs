@@ -1,0 +1,318 @@
+//! Add-ons of a cluster: which it is to have, and their place in its graph.
+//!
+//! What a cluster has follows from what is asked of it and the catalogue. Their objects are applied by the service
+//! itself, through the cluster's API; see [`set`] for how it is known what is there.
+
+mod fetch;
+mod look;
+mod set;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use jeroboam_addons::{AddOn, CLOUD_CONTROLLER_MANAGER, Catalogue, ParameterKind, Selected, Wish};
+use jeroboam_blueprint::graph::{load_balancer_floating_ip_key, load_balancer_key};
+use jeroboam_blueprint::nodes;
+use jeroboam_driver::LabelKind::{Bool, Choice, Pattern, Text};
+use jeroboam_driver::{
+    Access, AddOnAsk, AddOnState, Ask, Departure, Graph, Invalid, Key, LabelDefault, LabelKind, LabelReach,
+    LabelSpec, Resource, Spec,
+};
+use jeroboam_types::NodeGroup;
+
+use crate::labels::LABELS;
+use crate::options::{self, Options};
+
+/// Kind of the keys of add-ons.
+const KIND: &str = "add-on";
+
+/// What an operator says about add-ons.
+#[derive(Clone, Debug)]
+pub struct AddOnSettings {
+    /// What there is.
+    pub catalogue: Catalogue,
+    /// Certificates that add-ons check the cloud's against, PEM; `None` for what nodes trust anyway.
+    pub cloud_authority: Option<String>,
+    /// False when add-ons do not check them at all.
+    pub verify_cloud: bool,
+}
+
+/// The catalogue, and what follows from it.
+pub(crate) struct AddOns {
+    settings: AddOnSettings,
+    labels: Vec<LabelSpec>,
+    upgrade_labels: Vec<&'static str>,
+    fetched: fetch::Fetched,
+}
+
+impl AddOns {
+    pub(crate) fn new(settings: AddOnSettings) -> Self {
+        let mut labels = LABELS.to_vec();
+        let mut upgrade_labels = vec![options::VERSION_LABEL];
+        for add_on in settings.catalogue.iter() {
+            for spec in label_specs(add_on) {
+                if !labels.iter().any(|known| known.name == spec.name) {
+                    labels.push(spec);
+                }
+            }
+            upgrade_labels.extend(add_on.version_label.as_deref().map(leak));
+        }
+        Self {
+            settings,
+            labels,
+            upgrade_labels,
+            fetched: fetch::Fetched::default(),
+        }
+    }
+
+    pub(crate) fn labels(&self) -> &[LabelSpec] {
+        &self.labels
+    }
+
+    /// Labels of a template that an upgrade to it takes over.
+    pub(crate) fn upgrade_labels(&self) -> &[&'static str] {
+        &self.upgrade_labels
+    }
+
+    /// What the cluster is to have.
+    pub(crate) fn select(&self, ask: &Ask) -> Result<Vec<Selected<'_>>, Invalid> {
+        let catalogue = &self.settings.catalogue;
+        let network_driver = options::network_driver(ask);
+        let mut others = catalogue.network_drivers();
+        if !options::ROUTED.contains(&network_driver) && !others.any(|known| known == network_driver) {
+            let known: Vec<&str> = options::ROUTED
+                .into_iter()
+                .chain(catalogue.network_drivers())
+                .collect();
+            let known = known.join(", ");
+            let reason = format!("{network_driver:?} is not supported: the network drivers are {known}");
+            return Err(Invalid::new("network_driver", reason));
+        }
+        let wish = Wish {
+            minor: version(ask)?.minor(),
+            network_driver,
+            enabled: &ask.resolved.defaults.add_ons,
+            label: &|name| label(ask, name),
+        };
+        catalogue.select(&wish).map_err(|wrong| {
+            let is_field = wrong.label == "network_driver";
+            let field = if is_field {
+                wrong.label
+            } else {
+                format!("labels.{}", wrong.label)
+            };
+            Invalid::new(field, wrong.reason)
+        })
+    }
+
+    /// Adds the add-ons, and what is left over of their work when the cluster goes. They need only what the API's
+    /// address stands on, which stays for the life of the cluster: nodes come and go without them.
+    pub(crate) fn insert(&self, graph: &mut Graph, ask: &Ask, options: &Options) -> Result<(), Invalid> {
+        let selected = self.select(ask)?;
+        let way = way_to_api(ask, options);
+        for add_on in &selected {
+            let revision = add_on.revision(&values::fixed(ask, options));
+            graph.insert(Resource {
+                key: Key::new(KIND, &add_on.add_on.name),
+                needs: way.clone(),
+                group: None,
+                spec: Spec::AddOn {
+                    revision,
+                    cloud: add_on.add_on.needs_cloud,
+                },
+            });
+        }
+        if selected.iter().any(|selected| selected.add_on.needs_cloud) {
+            insert_leftovers(graph, &selected);
+        }
+        Ok(())
+    }
+
+    /// Looks at an add-on.
+    pub(crate) async fn look(&self, ask: &Ask, name: &str, revision: &str, access: &Access) -> AddOnState {
+        look::look(ask, name, revision, access).await
+    }
+
+    /// Applies an add-on.
+    pub(crate) async fn apply(&self, asked: &AddOnAsk<'_>, access: &Access) -> AddOnState {
+        let selected = match self.select(asked.ask) {
+            Ok(selected) => selected,
+            Err(invalid) => return AddOnState::Stuck(invalid.to_string()),
+        };
+        let found = selected
+            .into_iter()
+            .find(|selected| selected.add_on.name == asked.name);
+        let Some(selected) = found else {
+            return AddOnState::Stuck(format!("there is no add-on {} any more", asked.name));
+        };
+        let rendered = Options::parse(asked.ask)
+            .map_err(|invalid| invalid.to_string())
+            .and_then(|options| values::all(asked, &options, &self.settings).map(|values| (options, values)));
+        let (options, values) = match rendered {
+            Ok(found) => found,
+            Err(reason) => return AddOnState::Stuck(reason),
+        };
+        let fetched = match self.fetched.of(&selected.remotes()).await {
+            Ok(fetched) => fetched,
+            Err(reason) => return AddOnState::Stuck(reason),
+        };
+        let objects = selected.render(&values, options.image_repository.as_deref(), &fetched);
+        match objects {
+            Ok(objects) => set::apply(asked.name, asked.revision, objects, access).await,
+            Err(error) => AddOnState::Stuck(error.to_string()),
+        }
+    }
+
+    /// Removes an add-on.
+    pub(crate) async fn remove(&self, name: &str, access: &Access) -> Departure {
+        set::remove(name, access).await
+    }
+}
+
+/// Version that add-ons go by: the new one when all of the control plane has it, for they are then the next.
+fn version(ask: &Ask) -> Result<crate::version::Version, Invalid> {
+    match upgraded_master(ask) {
+        Some(group) => options::version_of(ask, group),
+        None => options::version(ask),
+    }
+}
+
+/// The masters' group, if it has been upgraded and all of it is new.
+fn upgraded_master(ask: &Ask) -> Option<&NodeGroup> {
+    let mut masters = ask.groups.iter().filter(|group| group.is_master());
+    masters.find(|group| group.is_default && group.roll.is_some() && group.is_uniform())
+}
+
+/// A label as it holds for add-ons: that of the template which the control plane has been upgraded to, if that
+/// says something of it.
+fn label<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
+    let roll = upgraded_master(ask).and_then(|group| group.roll.as_ref());
+    let source = roll.and_then(|roll| roll.source.as_ref());
+    match source.and_then(|source| source.labels.get(name)) {
+        Some(changed) => changed.as_deref(),
+        None => ask.cluster.labels.value(name),
+    }
+}
+
+/// What the address of the API stands on.
+fn way_to_api(ask: &Ask, options: &Options) -> BTreeSet<Key> {
+    let mut keys = BTreeSet::new();
+    if options.network.load_balancer {
+        keys.insert(load_balancer_key());
+        if options.network.load_balancer_floating_ip {
+            keys.insert(load_balancer_floating_ip_key());
+        }
+    } else if let Some(first) = nodes::nodes(&ask.groups).into_iter().find(|node| node.manager) {
+        keys.insert(first.key("port"));
+        if options.network.floating_ips {
+            keys.insert(first.key("floating-ip"));
+        }
+    }
+    keys
+}
+
+/// Dropped when no server is left, and before the network is: load balancers have ports in it.
+fn insert_leftovers(graph: &mut Graph, selected: &[Selected<'_>]) {
+    let volumes = selected.iter().any(|selected| {
+        selected
+            .variables
+            .get("reclaim_policy")
+            .is_some_and(|policy| policy == "Delete")
+    });
+    let network: BTreeSet<Key> = graph
+        .iter()
+        .filter(|resource| matches!(resource.spec, Spec::Subnet { .. } | Spec::RouterInterface { .. }))
+        .map(|resource| resource.key.clone())
+        .collect();
+    let key = Key::new("leftovers", "cloud");
+    for resource in graph.iter_mut() {
+        if matches!(resource.spec, Spec::Server(_)) {
+            resource.needs.insert(key.clone());
+        }
+    }
+    graph.insert(Resource {
+        key,
+        needs: network,
+        group: None,
+        spec: Spec::Leftovers { volumes },
+    });
+}
+
+/// Labels of an add-on. A catalogue is read once for the life of the process, and so its texts may live as long.
+fn label_specs(add_on: &AddOn) -> Vec<LabelSpec> {
+    let spec = |name: &str, kind, default, description: String| LabelSpec {
+        name: leak(name),
+        kind,
+        default,
+        reach: LabelReach::Cluster,
+        description: leak(&description),
+    };
+    let mut specs = Vec::new();
+    if let Some(label) = &add_on.label {
+        let default = match add_on.name == CLOUD_CONTROLLER_MANAGER || !add_on.default {
+            true => LabelDefault::Option {
+                section: "addons",
+                name: "enabled",
+            },
+            false => LabelDefault::Value("true"),
+        };
+        let description = format!("installs {}: {}", add_on.name, add_on.summary);
+        specs.push(spec(label, Bool, default, description));
+    }
+    if let Some(label) = &add_on.version_label {
+        let description = format!(
+            "version of {}, instead of the one for the Kubernetes",
+            add_on.name
+        );
+        specs.push(spec(
+            label,
+            kind(&ParameterKind::Tag),
+            LabelDefault::None,
+            description,
+        ));
+    }
+    for parameter in &add_on.parameters {
+        let default = match &parameter.default {
+            Some(default) => LabelDefault::Value(leak(default)),
+            None => LabelDefault::None,
+        };
+        let description = parameter.description.clone();
+        specs.push(spec(
+            &parameter.label,
+            kind(&parameter.kind),
+            default,
+            description,
+        ));
+    }
+    specs
+}
+
+fn kind(kind: &ParameterKind) -> LabelKind {
+    match kind {
+        ParameterKind::Text => Text,
+        ParameterKind::Bool => Bool,
+        ParameterKind::Tag => Pattern {
+            form: "the tag of a container image",
+            fits: |text| ParameterKind::Tag.read(text).is_ok(),
+        },
+        ParameterKind::Choice(words) => {
+            let words: Vec<&'static str> = words.iter().map(|word| leak(word)).collect();
+            Choice(Vec::leak(words))
+        }
+    }
+}
+
+/// Fetches a manifest by reference.
+///
+/// # Errors
+/// When it is not to be had; the text names the URL.
+pub async fn fetch_manifest(url: &str) -> Result<String, String> {
+    jeroboam_blueprint::api::fetch(url, fetch::LONGEST).await
+}
+
+fn leak(text: &str) -> &'static str {
+    String::leak(text.to_owned())
+}

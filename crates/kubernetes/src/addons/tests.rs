@@ -1,0 +1,212 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jeroboam_driver::{Driver, Key, Spec};
+use jeroboam_types::roll::Source;
+use jeroboam_types::{Revision, Roll};
+use serde_json::json;
+
+use super::*;
+use crate::KubernetesDriver;
+use crate::options::tests::ask;
+
+fn with_labels(masters: i32, labels: &[(&str, &str)]) -> Ask {
+    let mut ask = ask(masters, 2);
+    let labels = labels
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    ask.cluster.labels.0.extend(labels);
+    ask
+}
+
+const CLOUD: &[(&str, &str)] = &[("cloud_provider_enabled", "true"), ("cinder_csi_enabled", "true")];
+
+fn revisions(ask: &Ask) -> BTreeMap<String, String> {
+    let graph = KubernetesDriver::default().graph(ask).unwrap();
+    let add_ons = graph.iter().filter_map(|resource| match &resource.spec {
+        Spec::AddOn { revision, .. } => Some((resource.key.name().to_owned(), revision.clone())),
+        _ => None,
+    });
+    add_ons.collect()
+}
+
+#[test]
+fn add_ons_need_the_way_to_the_api_and_servers_go_before_what_is_left_over() {
+    let keys = |names: &[&str]| -> BTreeSet<Key> { names.iter().map(|name| Key::stored(*name)).collect() };
+    for (masters, way) in [
+        (1, keys(&["port:master-0", "floating-ip:master-0"])),
+        (3, keys(&["load-balancer:api", "floating-ip:api"])),
+    ] {
+        let ask = with_labels(masters, CLOUD);
+        let graph = KubernetesDriver::default().graph(&ask).unwrap();
+        let add_on = graph.find(&Key::new("add-on", "cinder-csi")).unwrap();
+        assert_eq!(add_on.needs, way);
+        assert!(matches!(add_on.spec, Spec::AddOn { cloud: true, .. }));
+        let leftovers = Key::new("leftovers", "cloud");
+        let found = graph.find(&leftovers).unwrap();
+        assert_eq!(found.spec, Spec::Leftovers { volumes: true });
+        assert_eq!(found.needs, keys(&["subnet:main", "router-interface:main"]));
+        let servers = || {
+            graph
+                .iter()
+                .filter(|resource| matches!(resource.spec, Spec::Server(_)))
+        };
+        assert!(servers().count() > 0 && servers().all(|server| server.needs.contains(&leftovers)));
+    }
+    let kept = with_labels(1, &[CLOUD, &[("csi_cinder_reclaim_policy", "Retain")]].concat());
+    let graph = KubernetesDriver::default().graph(&kept).unwrap();
+    let leftovers = graph.find(&Key::new("leftovers", "cloud")).unwrap();
+    assert_eq!(leftovers.spec, Spec::Leftovers { volumes: false });
+    let plain = KubernetesDriver::default().graph(&ask(1, 2)).unwrap();
+    assert!(
+        !plain
+            .iter()
+            .any(|resource| matches!(resource.spec, Spec::AddOn { .. } | Spec::Leftovers { .. }))
+    );
+}
+
+#[test]
+fn wrong_wishes_are_refused_with_the_name_of_their_field() {
+    let refused = |ask: &Ask| KubernetesDriver::default().validate(ask).unwrap_err();
+    for (labels, field) in [
+        (&[("cinder_csi_enabled", "true")][..], "labels.cinder_csi_enabled"),
+        (
+            &[("metrics_server_enabled", "maybe")],
+            "labels.metrics_server_enabled",
+        ),
+        (
+            &[
+                ("cloud_provider_enabled", "true"),
+                ("octavia_lb_algorithm", "RANDOM"),
+            ],
+            "labels.octavia_lb_algorithm",
+        ),
+    ] {
+        assert_eq!(refused(&with_labels(1, labels)).field, field);
+    }
+    let mut unknown = ask(1, 1);
+    unknown.template.network_driver = Some("weave".into());
+    let refusal = refused(&unknown);
+    assert_eq!(refusal.field, "network_driver");
+    assert!(
+        refusal.reason.ends_with("flannel, neutron, calico"),
+        "{}",
+        refusal.reason
+    );
+    unknown.template.network_driver = Some("calico".into());
+    unknown
+        .cluster
+        .labels
+        .0
+        .insert("kube_tag".into(), "v1.20.2".into());
+    assert_eq!(refused(&unknown).field, "network_driver");
+}
+
+#[test]
+fn with_an_add_on_for_the_pod_network_nodes_route_nothing_themselves() {
+    let mut ask = with_labels(1, &[("calico_ipv4pool", "172.24.0.0/16")]);
+    ask.template.network_driver = Some("calico".into());
+    let driver = KubernetesDriver::default();
+    driver.validate(&ask).unwrap();
+    let graph = driver.graph(&ask).unwrap();
+    assert!(graph.find(&Key::new("add-on", "calico")).is_some());
+    assert!(
+        !graph
+            .iter()
+            .any(|resource| matches!(resource.spec, Spec::PodRoute { .. }))
+    );
+    let port = graph.find(&Key::new("port", "worker-0")).unwrap();
+    let Spec::Port {
+        allowed_addresses, ..
+    } = &port.spec
+    else {
+        panic!("{port:?}")
+    };
+    assert_eq!(allowed_addresses, &["172.24.0.0/16"]);
+    let group = graph.find(&Key::new("security-group", "nodes")).unwrap();
+    assert!(
+        serde_json::to_string(&group.spec)
+            .unwrap()
+            .contains(r#""protocol":"4""#)
+    );
+}
+
+#[test]
+fn every_label_of_the_catalogue_is_known_once() {
+    let driver = KubernetesDriver::default();
+    let names: Vec<&str> = driver.labels().iter().map(|spec| spec.name).collect();
+    for name in [
+        "cloud_provider_enabled",
+        "csi_cinder_fstype",
+        "csi_attacher_tag",
+        "calico_tag",
+        "kube_tag",
+    ] {
+        assert_eq!(names.iter().filter(|known| **known == name).count(), 1, "{name}");
+    }
+    for spec in driver.labels() {
+        if let Some(default) = spec.default.value() {
+            spec.check(default).unwrap();
+        }
+    }
+    assert!(driver.upgrade_labels().contains(&"cloud_provider_tag"));
+}
+
+#[test]
+fn add_ons_follow_an_upgrade_when_the_control_plane_is_through() {
+    let mut ask = with_labels(3, &[("cloud_provider_enabled", "true")]);
+    let before = revisions(&ask);
+    let mut roll = Roll::standing(Revision {
+        image_id: "new".into(),
+        flavor_id: "flavor-id".into(),
+        version: Some("v1.32.0".into()),
+        ..Revision::default()
+    });
+    roll.source = Some(Source {
+        template: ask.template.uuid,
+        image_id: "new".into(),
+        flavor_id: None,
+        labels: BTreeMap::from([("cloud_provider_tag".to_owned(), Some("v1.32.9".to_owned()))]),
+    });
+    roll.behind = BTreeMap::from([(
+        1,
+        Revision {
+            version: Some("v1.31.2".into()),
+            ..Revision::default()
+        },
+    )]);
+    ask.groups[0].roll = Some(roll);
+    assert_eq!(
+        revisions(&ask),
+        before,
+        "a master of the old version is still there"
+    );
+    ask.groups[0].roll.as_mut().unwrap().behind.clear();
+    let selected = KubernetesDriver::default().add_ons.select(&ask).unwrap()[0]
+        .version
+        .clone();
+    assert_eq!(selected, "v1.32.9");
+    assert_ne!(revisions(&ask), before);
+    // When all is done the cluster's own labels say the same.
+    let during = revisions(&ask);
+    ask.groups[0].roll.as_mut().unwrap().source = None;
+    let labels = [("cloud_provider_tag", "v1.32.9"), ("kube_tag", "v1.32.0")];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ask.cluster.labels.0.extend(labels);
+    assert_eq!(revisions(&ask), during);
+}
+
+#[test]
+fn nodes_wait_for_a_cloud_controller_manager_where_there_is_one() {
+    let of = |ask: &Ask| Options::parse(ask).unwrap().external_cloud;
+    assert!(!of(&ask(1, 1)));
+    assert!(of(&with_labels(1, &[("cloud_provider_enabled", "true")])));
+    let mut default = ask(1, 1);
+    default.resolved.defaults.add_ons = vec![CLOUD_CONTROLLER_MANAGER.to_owned()];
+    assert!(of(&default));
+    default
+        .cluster
+        .labels
+        .0
+        .insert("cloud_provider_enabled".into(), json!(false).to_string());
+    assert!(!of(&default));
+}
