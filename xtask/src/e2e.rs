@@ -102,6 +102,7 @@ fn image() -> Result<Image> {
 fn binaries(cache: &Path) -> Result<PathBuf> {
     let binaries = cache.join(format!("kubernetes-1.20.2-{:016x}", digest(RECIPE[0].1)));
     if !binaries.is_dir() {
+        setup::packages([("dpkg-source", "dpkg-dev")].iter())?;
         eprintln!("building Kubernetes from Debian's source package: about seven minutes");
         let partial = binaries.with_extension("partial");
         let script = format!("{SCRIPTS}/build.sh");

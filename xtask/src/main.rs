@@ -31,7 +31,8 @@ struct Arguments {
 enum Task {
     /// Formatting, lints and the direction of dependencies
     Check,
-    /// Everything: set-up, checks, all tests, and a random walk with faults and kills
+    /// Everything: set-up, checks, all tests, fuzzing, a random walk with faults and kills, and the life of a
+    /// Kubernetes cluster on machines
     Test {
         /// Leave out what boots machines (for machines without root or without the needed kernel features)
         #[arg(long)]
@@ -201,7 +202,11 @@ fn test(no_machines: bool) -> Result<()> {
     run_with("cargo", &[runner, &all, choice].concat(), &servers)?;
     drop(databases);
     fuzz::all(FUZZ_SECONDS, FUZZ_SEED, &[])?;
-    chaos(false, 60, 1, &[])
+    chaos(false, 60, 1, &[])?;
+    if no_machines {
+        return Ok(());
+    }
+    e2e::kubernetes(&["--only".to_owned(), "life".to_owned()])
 }
 
 fn chaos(release: bool, runs: u32, seed: u64, arguments: &[String]) -> Result<()> {
