@@ -553,6 +553,9 @@ sections! {
         catalogue: Option<PathBuf> = Unset;
         /// Add-ons that new clusters have where no label says otherwise.
         enabled: Vec<String> = Text("");
+        /// Minutes between two looks at the add-ons of a cluster that stands. What somebody changed or deleted of them is
+        /// applied again. 0 for none.
+        mend_interval_mins: u64 = Text("10");
     }
 
     /// Limits.

@@ -53,6 +53,17 @@ pub enum CloudLogin {
     },
 }
 
+/// What became of an add-on's objects since they were applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// They are as they were made.
+    None,
+    /// Something is not: the add-on is to be applied again. The text names it and may be shown to the tenant.
+    Found(String),
+    /// Nobody can tell now; the text says why.
+    Unknown(String),
+}
+
 /// How an add-on stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddOnState {

@@ -19,7 +19,7 @@ use jeroboam_types::{Coe, NodeGroup, Revision, ServerType, TrustStage};
 use secrecy::SecretString;
 use thiserror::Error;
 
-pub use addon::{AddOnAsk, AddOnState, CloudAccess, CloudLogin};
+pub use addon::{AddOnAsk, AddOnState, CloudAccess, CloudLogin, Drift};
 pub use ask::{Ask, Bootstrap, NodeAsk, Proxies};
 pub use cidr::Cidr;
 pub use drivers::Drivers;
@@ -317,6 +317,11 @@ pub trait Driver: Send + Sync {
     /// any time. Whether it works is seen by the next look.
     async fn apply_add_on(&self, add_on: &AddOnAsk<'_>, _access: &Access) -> AddOnState {
         AddOnState::NotYet(format!("driver {} has no add-on {}", self.name(), add_on.name))
+    }
+
+    /// Looks whether somebody has changed or deleted what was applied of an add-on.
+    async fn look_for_drift(&self, _name: &str, _revision: &str, _access: &Access) -> Drift {
+        Drift::None
     }
 
     /// Takes an add-on out of the running COE; it is called again until it says [`Departure::Gone`].

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jeroboam_cloud::{Interface, Service, volume};
-use jeroboam_driver::{AddOnAsk, AddOnState, CloudAccess, Departure, Made, Spec};
+use jeroboam_driver::{Access, AddOnAsk, AddOnState, CloudAccess, Departure, Made, Spec};
 use jeroboam_plan::Entry;
 
 use crate::application_credential;
@@ -25,7 +25,7 @@ pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> R
 }
 
 async fn ensure(context: &Context<'_>, entry: &Entry, made: &Made) -> Result<Look, StepError> {
-    let Spec::AddOn { revision, cloud } = &entry.spec else {
+    let Spec::AddOn { revision, .. } = &entry.spec else {
         return Err(StepError::Ours(format!("{} is no add-on", entry.key)));
     };
     let Some(access) = context.access(made).await? else {
@@ -36,18 +36,44 @@ async fn ensure(context: &Context<'_>, entry: &Entry, made: &Made) -> Result<Loo
     if state != AddOnState::Outdated {
         return Ok(look_of(state));
     }
+    Ok(look_of(apply(context, entry, made, &access).await?))
+}
+
+/// Applies an add-on that somebody has changed, in the same bounds.
+pub(crate) async fn mend(context: &Context<'_>, entry: &Entry, made: &Made) -> Result<AddOnState, StepError> {
+    let again = async {
+        match context.access(made).await? {
+            Some(access) => apply(context, entry, made, &access).await,
+            None => Ok(AddOnState::NotYet("without an address".to_owned())),
+        }
+    };
+    match tokio::time::timeout(context.engine.options.call_timeout, again).await {
+        Ok(state) => state,
+        Err(_) => Ok(AddOnState::NotYet("the cluster's API takes too long".to_owned())),
+    }
+}
+
+async fn apply(
+    context: &Context<'_>,
+    entry: &Entry,
+    made: &Made,
+    access: &Access,
+) -> Result<AddOnState, StepError> {
+    let Spec::AddOn { revision, cloud } = &entry.spec else {
+        return Err(StepError::Ours(format!("{} is no add-on", entry.key)));
+    };
     let cloud = match cloud {
         true => Some(cloud_access(context, entry, made).await?),
         false => None,
     };
     let add_on = AddOnAsk {
-        ask,
+        ask: context.ask()?,
         made,
-        name,
+        name: entry.key.name(),
         revision,
         cloud: cloud.as_ref(),
     };
-    Ok(look_of(driver.apply_add_on(&add_on, &access).await))
+    Ok(context.driver()?.apply_add_on(&add_on, access).await)
 }
 
 fn look_of(state: AddOnState) -> Look {

@@ -3,8 +3,10 @@
 //! Which process looks is settled by the moment of the next look, which stands in the database (see
 //! [`jeroboam_store::Health`]): no lease is taken, and nothing is locked while a cluster is asked. What is seen is
 //! written only when it is news. The one thing that a look may ask for is the replacement of lost nodes, and it asks
-//! as anybody would: by a wish, which is refused if anything else is asked or done.
+//! as anybody would: by a wish, which is refused if anything else is asked or done. Add-ons that somebody changed
+//! are applied again under a lease, see [`mend`].
 
+mod mend;
 mod repair;
 mod servers;
 
@@ -57,7 +59,7 @@ impl Engine {
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        // A look holds nothing: cut off, it is as if it had not been.
+        // A look holds nothing, or a lease that runs out: cut off, it is as if it had not been.
         looks.shutdown().await;
     }
 
@@ -116,6 +118,12 @@ async fn look(engine: &Engine, watch: &Watch, mut turn: Turn) -> Result<(), Stor
     if let Some(paused) = &repair.paused {
         reason.insert("auto_healing".to_owned(), paused.clone());
     }
+    if repair.wish.is_none() {
+        mend::look(engine, watch, &mut turn.memory, &patient, &health).await?;
+    }
+    if let Some(wrong) = turn.memory.add_ons.as_ref().and_then(|seen| seen.wrong.clone()) {
+        reason.insert("add_ons".to_owned(), wrong);
+    }
     if cluster.health_status != Some(status) || cluster.health_status_reason != reason {
         if cluster.health_status != Some(status) {
             info!(health = status.as_str(), "the health of a cluster has changed");
@@ -149,17 +157,20 @@ async fn examine(engine: &Engine, patient: &Patient) -> Result<Health, StepError
         return servers::health(engine, &patient.ask).await;
     }
     let ask = &patient.ask;
-    let ours = |text: &str| StepError::Ours(text.to_owned());
-    let driver = find_driver(engine, ask).ok_or_else(|| ours(NO_DRIVER))?;
+    let driver = find_driver(engine, ask).ok_or_else(|| StepError::Ours(NO_DRIVER.to_owned()))?;
+    Ok(driver.health(ask, &access(engine, ask).await?).await)
+}
+
+/// How to speak with the COE of a cluster that stands.
+async fn access(engine: &Engine, ask: &Ask) -> Result<Access, StepError> {
     let address = ask.cluster.api_address.clone();
-    let address = address.ok_or_else(|| ours("it has no address"))?;
+    let address = address.ok_or_else(|| StepError::Ours("it has no address".to_owned()))?;
     let authorities = Authorities::load(engine, ask.cluster.uuid, ask.trust()).await?;
-    let access = Access {
+    Ok(Access {
         address,
         authority: Some(authorities.authority(Authority::Cluster)?),
         client: Some(authorities.client()?),
-    };
-    Ok(driver.health(ask, &access).await)
+    })
 }
 
 /// Magnum's rule: a cluster without a way in from outside is not to blame for not answering.

@@ -65,6 +65,9 @@ pub struct Watch {
     pub limit: Duration,
     /// What is allowed in clusters that want lost nodes to be replaced.
     pub repair: Limits,
+    /// About how long between two looks at a cluster's add-ons, which are applied again where they are not what they
+    /// were made; `None` where nobody looks.
+    pub mend: Option<Duration>,
 }
 
 /// How the engine acts in a tenant's project.

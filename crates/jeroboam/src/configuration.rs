@@ -265,6 +265,8 @@ fn watch(config: &Config) -> Option<Watch> {
             most: section.heal_limit,
             window: Duration::from_secs(section.heal_window_mins.saturating_mul(60)),
         },
+        mend: (config.addons.mend_interval_mins > 0)
+            .then(|| Duration::from_secs(config.addons.mend_interval_mins.saturating_mul(60))),
     })
 }
 

@@ -3,6 +3,7 @@
 //! What a cluster has follows from what is asked of it and the catalogue. Their objects are applied by the service
 //! itself, through the cluster's API; see [`set`] for how it is known what is there.
 
+mod drift;
 mod fetch;
 mod look;
 mod set;
@@ -18,8 +19,8 @@ use jeroboam_blueprint::graph::{load_balancer_floating_ip_key, load_balancer_key
 use jeroboam_blueprint::nodes;
 use jeroboam_driver::LabelKind::{Bool, Choice, Pattern, Text};
 use jeroboam_driver::{
-    Access, AddOnAsk, AddOnState, Ask, Departure, Graph, Invalid, Key, LabelDefault, LabelKind, LabelReach,
-    LabelSpec, Resource, Spec,
+    Access, AddOnAsk, AddOnState, Ask, Departure, Drift, Graph, Invalid, Key, LabelDefault, LabelKind,
+    LabelReach, LabelSpec, Resource, Spec,
 };
 use jeroboam_types::NodeGroup;
 
@@ -164,6 +165,11 @@ impl AddOns {
             Ok(objects) => set::apply(asked.name, asked.revision, objects, access).await,
             Err(error) => AddOnState::Stuck(error.to_string()),
         }
+    }
+
+    /// Looks whether an add-on is still what it was made.
+    pub(crate) async fn look_for_drift(&self, name: &str, revision: &str, access: &Access) -> Drift {
+        drift::look(name, revision, access).await
     }
 
     /// Removes an add-on.

@@ -31,8 +31,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jeroboam_addons::Catalogue;
 use jeroboam_driver::{
-    Access, AddOnAsk, AddOnState, Ask, Certificates, Departure, Driver, DriverError, Graph, Health, Invalid,
-    LabelSpec, Made, NodeAsk, Provides, Report,
+    Access, AddOnAsk, AddOnState, Ask, Certificates, Departure, Drift, Driver, DriverError, Graph, Health,
+    Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
 };
 use jeroboam_types::{Coe, NodeGroup, Revision, ServerType};
 use secrecy::SecretString;
@@ -203,6 +203,10 @@ impl Driver for KubernetesDriver {
 
     async fn apply_add_on(&self, add_on: &AddOnAsk<'_>, access: &Access) -> AddOnState {
         self.add_ons.apply(add_on, access).await
+    }
+
+    async fn look_for_drift(&self, name: &str, revision: &str, access: &Access) -> Drift {
+        self.add_ons.look_for_drift(name, revision, access).await
     }
 
     async fn remove_add_on(&self, name: &str, access: &Access) -> Departure {

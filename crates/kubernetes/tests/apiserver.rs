@@ -20,7 +20,7 @@ use jeroboam_blueprint::testkit;
 use jeroboam_driver::graph::MadeResource;
 use jeroboam_driver::{
     Access, AddOnAsk, AddOnState, Ask, Authority, CertificateRequest, Certificates, CloudAccess, CloudLogin,
-    Departure, Driver, Key, Made, Spec,
+    Departure, Drift, Driver, Key, Made, Spec,
 };
 use jeroboam_kubernetes::{AddOnSettings, KubernetesDriver};
 use jeroboam_pki::{RsaBits, RsaPair};
@@ -305,6 +305,41 @@ async fn what_ships_is_applied_changed_and_removed_and_nothing_else_is_touched()
         apply(&house, &driver, &wish, (name, revision), &types).await;
     }
     assert_eq!(house.members().await, first);
+
+    // What others add is theirs, and what they write into the state; what they change of ours is seen.
+    let drift = async |name: &str| driver.look_for_drift(name, &all[name], &house.access).await;
+    for name in all.keys() {
+        assert_eq!(drift(name).await, Drift::None, "{name}");
+    }
+    assert!(matches!(
+        driver
+            .look_for_drift("cinder-csi", "another", &house.access)
+            .await,
+        Drift::Found(_)
+    ));
+    let deployment = "apis/apps/v1/namespaces/kube-system/deployments/metrics-server";
+    let merge = "application/merge-patch+json";
+    let own = json!({"metadata": {"annotations": {"mine": "1"}}});
+    house.change(Method::PATCH, deployment, merge, &own).await;
+    house.tell(deployment, json!({"replicas": 1})).await;
+    assert_eq!(drift("metrics-server").await, Drift::None);
+    let less = json!({"spec": {"template": {"spec": {"priorityClassName": "low"}}}});
+    house.change(Method::PATCH, deployment, merge, &less).await;
+    let role = "apis/rbac.authorization.k8s.io/v1/clusterroles/system:metrics-server";
+    house.api.must_change(Method::DELETE, role, None).await.unwrap();
+    let Drift::Found(what) = drift("metrics-server").await else {
+        panic!("nobody sees it")
+    };
+    assert_eq!(
+        what,
+        "ClusterRole.rbac.authorization.k8s.io system:metrics-server was deleted, \
+         Deployment.apps kube-system/metrics-server was changed"
+    );
+    let name = "metrics-server";
+    apply(&house, &driver, &wish, (name, &all[name]), &types).await;
+    assert_eq!(drift(name).await, Drift::None);
+    let template = house.read(deployment).await["spec"]["template"]["spec"].clone();
+    assert_eq!(template["priorityClassName"], "system-cluster-critical");
 
     // What a tenant has broken is mended, and what is too much goes.
     let daemon_set = "apis/apps/v1/namespaces/kube-system/daemonsets/csi-cinder-nodeplugin";

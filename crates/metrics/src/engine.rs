@@ -28,6 +28,7 @@ pub struct Engine {
     looks: Family<Look, Counter>,
     look_durations: Histogram,
     replacements: Family<Replacement, Counter>,
+    mended_add_ons: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,6 +63,7 @@ impl Engine {
             looks: Family::default(),
             look_durations: Histogram::new(LOOK_BUCKETS),
             replacements: Family::default(),
+            mended_add_ons: Counter::default(),
         };
         registry.register(
             "jeroboam_engine_operations",
@@ -103,6 +105,11 @@ impl Engine {
             "Lost nodes whose replacement was begun",
             new.replacements.clone(),
         );
+        registry.register(
+            "jeroboam_health_mended_add_ons",
+            "Add-ons that were applied again because they were not what they had been made",
+            new.mended_add_ons.clone(),
+        );
         new
     }
 
@@ -115,6 +122,11 @@ impl Engine {
     /// The replacement of a lost node was begun: of a `master` or of a `worker`.
     pub fn replaced(&self, role: &'static str) {
         self.replacements.get_or_create(&Replacement { role }).inc();
+    }
+
+    /// An add-on was applied again that somebody had changed.
+    pub fn mended_add_on(&self) {
+        self.mended_add_ons.inc();
     }
 
     /// An operation ended.

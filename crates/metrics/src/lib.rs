@@ -123,6 +123,7 @@ mod tests {
         });
         metrics.engine().looked("HEALTHY", Duration::from_millis(20));
         metrics.engine().replaced("worker");
+        metrics.engine().mended_add_on();
         metrics.store().is_ahead(-1.5);
         let text = metrics.text();
         for line in [
@@ -142,6 +143,7 @@ mod tests {
             "jeroboam_health_looks_total{health=\"HEALTHY\"} 1",
             "jeroboam_health_look_duration_seconds_bucket{le=\"0.03\"} 1",
             "jeroboam_health_replacements_total{role=\"worker\"} 1",
+            "jeroboam_health_mended_add_ons_total 1",
             "jeroboam_cluster_certificates_oldest_timestamp_seconds{of=\"authorities\"} 1795000000.5",
             "jeroboam_clock_ahead_of_database_seconds -1.5",
         ] {

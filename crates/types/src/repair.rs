@@ -56,6 +56,19 @@ pub struct Memory {
     /// Id of the request that the last replacement was: it stays the same for all stages of a roll.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// What was seen of add-ons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add_ons: Option<AddOns>,
+}
+
+/// What was seen of a cluster's add-ons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddOns {
+    /// When they were looked at.
+    pub looked: Millis,
+    /// What was wrong with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<String>,
 }
 
 /// What is to be done.

@@ -7,13 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jeroboam_cloud::{ApplicationCredentialName, Credentials, Service, load_balancer, network, volume};
 use jeroboam_driver::{
-    Access, AddOnAsk, AddOnState, Ask, CloudLogin, Departure, Driver, DriverError, Drivers, Graph, Invalid,
-    Key, Made, NodeAsk, Provides, Report, Resource, Spec,
+    Access, AddOnAsk, AddOnState, Ask, CloudLogin, Departure, Drift, Driver, DriverError, Drivers, Graph,
+    Invalid, Key, Made, NodeAsk, Provides, Report, Resource, Spec,
 };
+use jeroboam_engine::Watch;
 use jeroboam_store::ClusterRow;
 use jeroboam_swarm::SwarmDriver;
 use jeroboam_types::nodegroup::DEFAULT_WORKER;
-use jeroboam_types::{Change, Status};
+use jeroboam_types::repair::Limits;
+use jeroboam_types::{Change, HealthStatus, Status};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -26,6 +28,10 @@ struct World {
     applied: Vec<(String, String, SecretString)>,
     removed: u32,
     says: AddOnState,
+    /// What somebody has changed of it.
+    changed: Option<String>,
+    /// Why it is not taken.
+    refuses: Option<String>,
 }
 
 /// Swarms with an add-on.
@@ -39,6 +45,8 @@ impl WithAddOn {
             applied: Vec::new(),
             removed: 0,
             says,
+            changed: None,
+            refuses: None,
         })))
     }
 
@@ -134,10 +142,21 @@ impl Driver for WithAddOn {
             panic!("identities have application credentials here")
         };
         let mut world = self.0.lock().unwrap();
+        if let Some(refusal) = &world.refuses {
+            return AddOnState::Stuck(refusal.clone());
+        }
+        world.changed = None;
         world
             .applied
             .push((asked.revision.to_owned(), id.clone(), secret.clone()));
         AddOnState::NotYet("applied".into())
+    }
+
+    async fn look_for_drift(&self, _: &str, _: &str, _: &Access) -> Drift {
+        match &self.0.lock().unwrap().changed {
+            Some(what) => Drift::Found(what.clone()),
+            None => Drift::None,
+        }
     }
 
     async fn remove_add_on(&self, _: &str, _: &Access) -> Departure {
@@ -321,5 +340,72 @@ async fn what_the_workload_made_goes_with_the_cluster_and_nothing_of_others() {
     house.ask_delete(cluster).await;
     house.gone(cluster).await;
     assert_eq!(others().await, (0, 1, 1));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_changed_of_an_add_on_is_applied_again_and_the_cluster_stays_as_it_is() {
+    let driver = WithAddOn::new(AddOnState::Ready);
+    let house = house(&driver).await;
+    let engine = house
+        .engine(|options| {
+            options.trust_server_active = false;
+            options.health = Some(Watch {
+                interval: Duration::from_millis(50),
+                parallel: 2,
+                limit: Duration::from_secs(5),
+                repair: Limits {
+                    patience: Duration::from_secs(60),
+                    most: 0,
+                    window: Duration::from_secs(60),
+                },
+                mend: Some(Duration::from_millis(50)),
+            });
+        })
+        .await;
+    let cluster = house.ask(1, 0, |_| {}).await;
+    let before = house.settled_as(cluster, Status::CreateComplete).await.cluster;
+    let told = async |wanted: Option<&str>| {
+        within(async {
+            loop {
+                let row = house.show(cluster).await.unwrap().cluster;
+                let is_looked_at = row.health_status == Some(HealthStatus::Healthy);
+                if is_looked_at && row.health_status_reason.get("add_ons").map(String::as_str) == wanted {
+                    return row;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await
+    };
+    told(None).await;
+    driver.set(|world| {
+        world.refuses = Some("the API does not take it".into());
+        world.changed = Some("Deployment a was deleted".into());
+    });
+    let why = "store: Deployment a was deleted, and cannot be applied again: the API does not take it";
+    told(Some(why)).await;
+    assert_eq!(driver.revisions(), ["one-0"]);
+    driver.set(|world| world.refuses = None);
+    let row = told(None).await;
+    assert_eq!(driver.revisions(), ["one-0", "one-0"]);
+    assert_eq!(
+        (row.status, row.updated_at),
+        (Status::CreateComplete, before.updated_at)
+    );
+    let login = driver.0.lock().unwrap().applied[1].clone();
+    assert!(can_log_in(&house, &login).await);
+
+    // What does not run is told, and is not applied again for that.
+    driver.set(|world| world.says = AddOnState::NotYet("0 of 1 pods are ready".into()));
+    told(Some("store: 0 of 1 pods are ready")).await;
+    driver.set(|world| world.says = AddOnState::Ready);
+    told(None).await;
+    assert_eq!(driver.revisions().len(), 2);
+
+    // The cluster is nobody's afterwards.
+    house.resize(cluster, DEFAULT_WORKER, 1, &[]).await;
+    house.settled_as(cluster, Status::UpdateComplete).await;
+    house.delete_and_look(cluster).await;
     engine.stop().await;
 }

@@ -34,6 +34,7 @@ fn watching(options: &mut Options) {
             most: 3,
             window: Duration::from_secs(3_600),
         },
+        mend: None,
     });
 }
 

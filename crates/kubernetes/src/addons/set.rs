@@ -3,7 +3,7 @@
 //! Each add-on is an apply set (KEP-3659): a ConfigMap in `kube-system` stands for it, says which kinds it has and
 //! of which revision it is, and every object of it has a label with the set's id. The revision is written last, so
 //! what was interrupted anywhere is applied again; what has the label and is not wanted any more is removed, and
-//! nothing else ever is.
+//! nothing else ever is. With it the fingerprints of all members are written, by which [`super::drift`] knows them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,10 @@ use jeroboam_driver::{Access, AddOnState, Departure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::drift::{Fingerprints, fingerprint};
+
 /// Who applies.
-const MANAGER: &str = "jeroboam";
+pub(super) const MANAGER: &str = "jeroboam";
 
 /// Where the sets stand.
 const NAMESPACE: &str = "kube-system";
@@ -35,6 +37,9 @@ const TOOLING: &str = "applyset.kubernetes.io/tooling";
 const KINDS: &str = "applyset.kubernetes.io/contains-group-kinds";
 const REVISION: &str = "jeroboam.openstack.org/revision";
 
+/// Key of the fingerprints in the ConfigMap.
+const FINGERPRINTS: &str = "fingerprints";
+
 /// Longest documents, in bytes: what a cluster's tenants put there may make them long.
 const LONGEST_DOCUMENT: usize = 4 << 20;
 const LONGEST_LIST: usize = 32 << 20;
@@ -46,7 +51,9 @@ type GroupKind = String;
 pub(crate) struct Standing {
     /// Revision that has been applied whole; empty while it is being applied or removed.
     pub(crate) revision: String,
-    kinds: BTreeSet<GroupKind>,
+    pub(super) kinds: BTreeSet<GroupKind>,
+    /// Of what was applied; `None` when that is not known.
+    pub(super) fingerprints: Option<Fingerprints>,
 }
 
 /// Label selector of the members of an add-on's set.
@@ -55,7 +62,7 @@ pub(crate) fn members_of(name: &str) -> String {
 }
 
 /// Why a change did not come about.
-enum Failure {
+pub(super) enum Failure {
     /// The API does not answer, or not yet as it should.
     NotYet(String),
     /// It refused.
@@ -92,7 +99,7 @@ async fn try_apply(name: &str, revision: &str, objects: Objects, access: &Access
     let mut all = kinds.clone();
     all.extend(standing.into_iter().flat_map(|standing| standing.kinds));
     // Whatever is applied from here on is of a kind that the set knows.
-    cluster.write_set(name, "", &all).await?;
+    cluster.write_set(name, "", &all, None).await?;
     let mut cluster = cluster;
     let mut wanted = BTreeSet::new();
     for mut object in objects.0 {
@@ -105,10 +112,22 @@ async fn try_apply(name: &str, revision: &str, objects: Objects, access: &Access
         wanted.insert((group_kind(&object), place_of(&object)));
         cluster.apply(&place, &object).await?;
     }
+    let mut fingerprints = Fingerprints::new();
     for kind in &all {
-        cluster.remove_members(name, kind, &wanted).await?;
+        let Some((place, members)) = cluster.members(name, kind).await? else {
+            continue;
+        };
+        for member in members {
+            if wanted.contains(&(kind.clone(), place_of(&member))) {
+                fingerprints.extend(fingerprint(kind, &member));
+            } else {
+                cluster.remove_member(kind, &place, &member).await?;
+            }
+        }
     }
-    cluster.write_set(name, revision, &kinds).await
+    cluster
+        .write_set(name, revision, &kinds, Some(&fingerprints))
+        .await
 }
 
 /// Removes every object of the set, and then what stands for it.
@@ -125,13 +144,18 @@ async fn try_remove(name: &str, access: &Access) -> Result<bool, Failure> {
     let Some(standing) = find(&cluster.api, name).await? else {
         return Ok(true);
     };
-    cluster.write_set(name, "", &standing.kinds).await?;
-    let mut left = 0;
+    cluster.write_set(name, "", &standing.kinds, None).await?;
+    let mut is_any_left = false;
     // What others are made by goes before what they are in.
     for kind in standing.kinds.iter().rev() {
-        left += cluster.remove_members(name, kind, &BTreeSet::new()).await?;
+        let Some((place, members)) = cluster.members(name, kind).await? else {
+            continue;
+        };
+        for member in members {
+            is_any_left |= cluster.remove_member(kind, &place, &member).await?;
+        }
     }
-    if left > 0 {
+    if is_any_left {
         return Ok(false);
     }
     cluster
@@ -146,6 +170,8 @@ pub(crate) async fn find(api: &Api, name: &str) -> Result<Option<Standing>, Stri
     #[derive(Deserialize)]
     struct Parent {
         metadata: Metadata,
+        #[serde(default)]
+        data: BTreeMap<String, String>,
     }
     #[derive(Deserialize)]
     struct Metadata {
@@ -169,6 +195,10 @@ pub(crate) async fn find(api: &Api, name: &str) -> Result<Option<Standing>, Stri
     Ok(Some(Standing {
         revision: text(REVISION),
         kinds: kinds.map(str::to_owned).collect(),
+        fingerprints: parent
+            .data
+            .get(FINGERPRINTS)
+            .and_then(|text| serde_json::from_str(text).ok()),
     }))
 }
 
@@ -210,14 +240,14 @@ fn group_kind(object: &Value) -> GroupKind {
 }
 
 /// Namespace and name.
-fn place_of(object: &Value) -> (String, String) {
+pub(super) fn place_of(object: &Value) -> (String, String) {
     let metadata = |key: &str| text(object, &format!("/metadata/{key}")).to_owned();
     (metadata("namespace"), metadata("name"))
 }
 
 /// A kind in the API.
 #[derive(Clone)]
-struct Place {
+pub(super) struct Place {
     /// Such as `apis/apps/v1`.
     root: String,
     /// Such as `daemonsets`.
@@ -239,8 +269,8 @@ impl Place {
 }
 
 /// The API, and what is known of it.
-struct Cluster {
-    api: Api,
+pub(super) struct Cluster {
+    pub(super) api: Api,
     /// Kinds by the root that they are below.
     known: BTreeMap<String, Vec<Known>>,
 }
@@ -253,7 +283,7 @@ struct Known {
 }
 
 impl Cluster {
-    fn open(access: &Access) -> Result<Self, Failure> {
+    pub(super) fn open(access: &Access) -> Result<Self, Failure> {
         Ok(Self {
             api: Api::new("Kubernetes API", access)?,
             known: BTreeMap::new(),
@@ -265,9 +295,10 @@ impl Cluster {
         name: &str,
         revision: &str,
         kinds: &BTreeSet<GroupKind>,
+        fingerprints: Option<&Fingerprints>,
     ) -> Result<(), Failure> {
         let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
-        let set = json!({
+        let mut set = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {
@@ -277,6 +308,9 @@ impl Cluster {
                 "annotations": {TOOLING: format!("{MANAGER}/v1"), KINDS: kinds.join(","), REVISION: revision},
             },
         });
+        if let Some(fingerprints) = fingerprints {
+            set["data"] = json!({FINGERPRINTS: json!(fingerprints).to_string()});
+        }
         self.patch(&set_path(name), &set).await
     }
 
@@ -388,13 +422,12 @@ impl Cluster {
         }
     }
 
-    /// Removes the members of a kind that are not wanted; gives their number.
-    async fn remove_members(
+    /// The members of a kind, and where they are; `None` when the API does not know the kind any more.
+    pub(super) async fn members(
         &mut self,
         name: &str,
         kind: &str,
-        wanted: &BTreeSet<(GroupKind, (String, String))>,
-    ) -> Result<usize, Failure> {
+    ) -> Result<Option<(Place, Vec<Value>)>, Failure> {
         #[derive(Deserialize)]
         struct Group {
             #[serde(rename = "preferredVersion")]
@@ -413,11 +446,11 @@ impl Cluster {
             "" => "v1".to_owned(),
             group => match self.load_if_there::<Group>(&format!("apis/{group}")).await? {
                 Some(found) => found.preferred.version,
-                None => return Ok(0),
+                None => return Ok(None),
             },
         };
         let Some(place) = self.find_place(group, &version, kind_name).await? else {
-            return Ok(0);
+            return Ok(None);
         };
         let path = format!(
             "{}/{}?labelSelector={}",
@@ -425,25 +458,22 @@ impl Cluster {
             place.plural,
             members_of(name)
         );
-        let Some(Members { items }) = self.load_if_there(&path).await? else {
-            return Ok(0);
-        };
-        let mut removed = 0;
-        for item in items {
-            let (namespace, own_name) = place_of(&item);
-            let is_wanted = wanted.contains(&(kind.to_owned(), (namespace.clone(), own_name.clone())));
-            let is_kept = kind == "Namespace" && KEPT_NAMESPACES.contains(&own_name.as_str());
-            if is_wanted || is_kept {
-                continue;
-            }
-            removed += 1;
-            if item["metadata"]["deletionTimestamp"].is_null() {
-                let body = json!({"propagationPolicy": "Background"});
-                let path = place.path(&namespace, &own_name);
-                let body = Some(("application/json", &body));
-                self.api.must_change(Method::DELETE, &path, body).await?;
-            }
+        let members = self.load_if_there::<Members>(&path).await?;
+        Ok(members.map(|members| (place, members.items)))
+    }
+
+    /// Removes a member. `false` for what is never removed.
+    async fn remove_member(&self, kind: &str, place: &Place, member: &Value) -> Result<bool, Failure> {
+        let (namespace, name) = place_of(member);
+        if kind == "Namespace" && KEPT_NAMESPACES.contains(&name.as_str()) {
+            return Ok(false);
         }
-        Ok(removed)
+        if member["metadata"]["deletionTimestamp"].is_null() {
+            let body = json!({"propagationPolicy": "Background"});
+            let path = place.path(&namespace, &name);
+            let body = Some(("application/json", &body));
+            self.api.must_change(Method::DELETE, &path, body).await?;
+        }
+        Ok(true)
     }
 }

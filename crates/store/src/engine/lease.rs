@@ -3,14 +3,14 @@
 //! A row is due when nobody holds it and its time has come, or when its holder let the lease run out. While it is
 //! held its time is "never", so that a wake-up by the API is seen when the holder gives it back.
 
-use jeroboam_types::Millis;
+use jeroboam_types::{ClusterId, Millis};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{Claim, Engine, fence, held};
-use crate::StoreError;
 use crate::row::parsed;
-use crate::row::work::{self, Column, NEVER};
+use crate::row::work::{self, Column, NEVER, goal_text};
+use crate::{GoalKind, StoreError};
 
 /// How much work there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +83,56 @@ impl Engine<'_> {
         }
         .await;
         tx.finish(result).await
+    }
+
+    /// Takes a cluster that stands and of which nothing is asked, for a moment: `None` when somebody is at it, or when
+    /// the given generation is not the one that it has settled at. Given back by [`Engine::put_down`].
+    pub async fn claim_at_rest(
+        &self,
+        cluster: ClusterId,
+        generation: i64,
+        owner: &str,
+        lease_until: Millis,
+    ) -> Result<Option<Claim>, StoreError> {
+        let uuid = cluster.to_string();
+        let at_rest = || {
+            Condition::all()
+                .add(Column::ClusterUuid.eq(uuid.as_str()))
+                .add(Column::Goal.eq(goal_text(GoalKind::Present)))
+                .add(Column::Generation.eq(generation))
+                .add(Column::SettledGeneration.eq(generation))
+                .add(Column::NextCheckMs.eq(NEVER))
+                .add(Column::LeaseOwner.is_null())
+        };
+        let query = work::Entity::find().select_only().column(Column::Fence);
+        let fence = query.filter(at_rest()).into_tuple::<i64>();
+        let Some(fence) = fence.one(&self.0.db).await? else {
+            return Ok(None);
+        };
+        let lease = work::ActiveModel {
+            lease_owner: ActiveValue::Set(Some(owner.to_owned())),
+            lease_until_ms: ActiveValue::Set(lease_until.0),
+            fence: ActiveValue::Set(fence + 1),
+            ..Default::default()
+        };
+        let tx = self.0.begin().await?;
+        let taken = work::Entity::update_many()
+            .set(lease)
+            .filter(at_rest())
+            .filter(Column::Fence.eq(fence))
+            .exec(&*tx)
+            .await;
+        let taken = tx.finish(taken.map_err(StoreError::from)).await?;
+        Ok((taken.rows_affected == 1).then(|| Claim {
+            cluster,
+            owner: owner.to_owned(),
+            fence: fence + 1,
+        }))
+    }
+
+    /// Gives back what [`Engine::claim_at_rest`] took. The work is due only if something was asked meanwhile.
+    pub async fn put_down(&self, claim: &Claim) -> Result<(), StoreError> {
+        self.hand_back(claim, Millis(NEVER)).await
     }
 
     /// When the next work will be due, `now` at the earliest; `None` when none will be by itself.

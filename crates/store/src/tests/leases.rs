@@ -1,9 +1,10 @@
 //! Leases: one holder at a time, and no power for one that was overtaken.
 
 use jeroboam_driver::Key;
-use jeroboam_types::{Millis, Status};
+use jeroboam_types::{Change, Millis, Status};
 use tokio::task::JoinSet;
 
+use super::changes::{change, settle};
 use super::fixture::{NOW, claim, entry, later, new_cluster, on_each, stored_cluster};
 use crate::{Backlog, Claim, ClusterProgress, LedgerChange, Sealed, Settlement, StoreError};
 
@@ -255,6 +256,56 @@ async fn a_process_that_starts_again_goes_on_at_once_with_what_it_held() {
             Err(StoreError::LeaseLost)
         ));
         store.engine().write(&others, &[]).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cluster_of_which_nothing_is_asked_can_be_held_for_a_moment() {
+    on_each(async |store| {
+        let cluster = stored_cluster(&store).await.cluster.uuid;
+        let rest = async |generation| {
+            store
+                .engine()
+                .claim_at_rest(cluster, generation, "mender", later(NOW, 30))
+                .await
+                .unwrap()
+        };
+        assert_eq!(rest(1).await, None, "something is asked");
+        let worker = claim(&store, "worker", NOW).await;
+        assert_eq!(rest(1).await, None, "somebody is at it");
+        settle(&store, &worker, Status::CreateComplete, Vec::new()).await;
+        assert_eq!(rest(2).await, None, "that was never asked");
+
+        let held = rest(1).await.unwrap();
+        assert_eq!(held.fence, worker.fence + 1);
+        assert_eq!(rest(1).await, None);
+        let engine = store.engine();
+        let other = engine.claim_due("other", later(NOW, 29), later(NOW, 60), 5);
+        assert!(other.await.unwrap().is_empty());
+        assert!(store.engine().load(&held).await.is_ok());
+        store.engine().put_down(&held).await.unwrap();
+        assert_eq!(store.engine().next_due(NOW).await.unwrap(), None);
+
+        // What is asked meanwhile is due as soon as it is put down.
+        let held = rest(1).await.unwrap();
+        let standing = store.clusters().standing(cluster).await.unwrap();
+        store
+            .clusters()
+            .request_change(&change(&standing, Change::Resize))
+            .await
+            .unwrap();
+        store.engine().put_down(&held).await.unwrap();
+        assert_eq!(store.engine().next_due(NOW).await.unwrap(), Some(NOW));
+        assert_eq!(rest(1).await, None);
+        assert_eq!(rest(2).await, None);
+
+        // Who dies with it holds it no longer than the lease.
+        let worker = claim(&store, "worker", NOW).await;
+        settle(&store, &worker, Status::UpdateComplete, Vec::new()).await;
+        rest(2).await.unwrap();
+        let other = engine.claim_due("other", later(NOW, 31), later(NOW, 60), 5);
+        assert_eq!(other.await.unwrap().len(), 1);
     })
     .await;
 }

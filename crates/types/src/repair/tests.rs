@@ -219,6 +219,10 @@ fn what_is_remembered_reads_back_and_an_empty_memory_is_nothing() {
         lost: BTreeMap::from([("worker-1".to_owned(), Millis(5))]),
         replaced: vec![Millis(3)],
         request_id: Some("req-4".to_owned()),
+        add_ons: Some(AddOns {
+            looked: Millis(6),
+            wrong: Some("metrics-server: 0 of 1 pods are ready".to_owned()),
+        }),
     };
     let text = serde_json::to_string(&memory).unwrap();
     assert_eq!(serde_json::from_str::<Memory>(&text).unwrap(), memory);
