@@ -8,6 +8,7 @@ mod addon;
 pub mod ask;
 pub mod cidr;
 pub mod console;
+mod departure;
 mod drivers;
 pub mod graph;
 pub mod health;
@@ -22,6 +23,7 @@ use thiserror::Error;
 pub use addon::{AddOnAsk, AddOnState, CloudAccess, CloudLogin, Drift};
 pub use ask::{Ask, Bootstrap, NodeAsk, Proxies};
 pub use cidr::Cidr;
+pub use departure::{Departure, Leaving};
 pub use drivers::Drivers;
 pub use graph::{Graph, Key, Made, Ref, Resource, Spec};
 pub use health::{ApiHealth, Health, NodeHealth};
@@ -171,15 +173,6 @@ pub enum Report {
     NotYet(String),
 }
 
-/// How far a node is on its way out of the COE.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Departure {
-    /// It is no member any more, and its server may go.
-    Gone,
-    /// Not yet; the text says what is waited for and may be shown to the tenant.
-    NotYet(String),
-}
-
 /// A driver.
 #[async_trait]
 pub trait Driver: Send + Sync {
@@ -304,9 +297,9 @@ pub trait Driver: Send + Sync {
     }
 
     /// Takes a node out of the running COE, one look or one step at a time: it is called again until it says
-    /// [`Departure::Gone`]. Workloads are moved away first, but once `overdue` is set they are left no more time.
+    /// [`Departure::Gone`]. Workloads are moved away first, but once the node is overdue they are left no more time.
     /// Errors and closed ports are [`Departure::NotYet`]; a node that the COE does not know is gone.
-    async fn leave(&self, ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure;
+    async fn leave(&self, ask: &Ask, access: &Access, node: &Leaving<'_>) -> Departure;
 
     /// Looks at an add-on of the running COE once.
     async fn look_at_add_on(&self, _ask: &Ask, name: &str, _revision: &str, _access: &Access) -> AddOnState {

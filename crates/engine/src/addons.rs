@@ -97,7 +97,7 @@ pub(crate) async fn remove(context: &Context<'_>, entry: &Entry, made: &Made) ->
     let removal = context.driver()?.remove_add_on(entry.key.name(), &access);
     match tokio::time::timeout(limit, removal).await {
         Ok(Departure::Gone) => Ok(true),
-        Ok(Departure::NotYet(seen)) => Err(StepError::Pending(seen)),
+        Ok(Departure::NotYet(seen) | Departure::AfterMachine(seen)) => Err(StepError::Pending(seen)),
         Err(_) => Err(StepError::Pending("the cluster's API takes too long".to_owned())),
     }
 }

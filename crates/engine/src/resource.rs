@@ -7,7 +7,7 @@ mod networking;
 use std::collections::BTreeMap;
 
 use jeroboam_cloud::Error as CloudError;
-use jeroboam_driver::{Departure, Made, Ref, Report, Resource, Spec};
+use jeroboam_driver::{Access, Departure, Key, Leaving, Made, Ref, Report, Resource, Spec};
 use jeroboam_plan::Entry;
 use jeroboam_types::Fault;
 use serde_json::{Value, json};
@@ -287,12 +287,37 @@ async fn leave(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> 
         return Err(StepError::Again("the cluster has no address".to_owned()));
     };
     let limit = options.drain_limit.min(options.budgets.of(&entry.spec) / 2);
-    let overdue = context.now().since(entry.started) >= limit;
-    let driver = context.driver()?;
-    match driver.leave(context.ask()?, &access, &entry.name, overdue).await {
+    let mut node = Leaving {
+        host_name: &entry.name,
+        address: made.fact(&Key::new("port", entry.key.name()), "address"),
+        overdue: context.now().since(entry.started) >= limit,
+        machine_gone: false,
+    };
+    let departure = match ask_to_leave(context, &access, &node).await? {
+        Departure::AfterMachine(why) => {
+            if !drop_machine(context, entry, made).await? {
+                return Err(StepError::Pending(format!("{why}, so its server goes first")));
+            }
+            node.machine_gone = true;
+            ask_to_leave(context, &access, &node).await?
+        }
+        departure => departure,
+    };
+    match departure {
         Departure::Gone => Ok(true),
-        Departure::NotYet(seen) => Err(StepError::Pending(seen)),
+        Departure::NotYet(seen) | Departure::AfterMachine(seen) => Err(StepError::Pending(seen)),
     }
+}
+
+async fn ask_to_leave(context: &Context<'_>, access: &Access, node: &Leaving<'_>) -> Step<Departure> {
+    Ok(context.driver()?.leave(context.ask()?, access, node).await)
+}
+
+/// Drops the server of a node before its membership. Its own entry stays, and finds it gone. `true` when it is.
+async fn drop_machine(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<bool> {
+    let server = Ref::Made(Key::new("server", entry.key.name()));
+    let session = context.session().await?;
+    compute::drop_server(&session, id(made, &server)?).await
 }
 
 /// True for what a call to another service makes: only that can still happen after a crash of this process. A pool is

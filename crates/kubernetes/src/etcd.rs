@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use jeroboam_blueprint::api::{Api, Method, Response, StatusCode};
 use jeroboam_blueprint::nodes;
-use jeroboam_driver::Ask;
+use jeroboam_driver::{Ask, Leaving};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -165,6 +165,8 @@ struct Member {
     /// Name of the node; empty for one that has never started.
     #[serde(default)]
     name: String,
+    #[serde(rename = "peerURLs", default)]
+    peer_urls: Vec<String>,
 }
 
 /// What a pod runs: names of containers and arguments of `etcdctl`.
@@ -174,13 +176,16 @@ type Commands<'a> = &'a [(&'a str, Vec<String>)];
 pub(crate) struct Etcd<'a> {
     api: &'a Api,
     host_name: &'a str,
+    /// What the others reach its member at; `None` where its address is not known.
+    peer_url: Option<String>,
     /// Masters that stay, those that stay longest first.
     staying: Vec<String>,
 }
 
 impl<'a> Etcd<'a> {
-    /// Of the cluster of `ask` that the master `host_name` leaves.
-    pub(crate) fn new(api: &'a Api, ask: &Ask, host_name: &'a str) -> Self {
+    /// Of the cluster of `ask` that a master leaves.
+    pub(crate) fn new(api: &'a Api, ask: &Ask, leaving: &Leaving<'a>) -> Self {
+        let host_name = leaving.host_name;
         let mut staying: Vec<(bool, Reverse<u32>, u32, String)> = Vec::new();
         for node in nodes::nodes(&ask.groups).iter().filter(|node| node.manager) {
             let roll = node.group.roll.as_ref();
@@ -197,6 +202,7 @@ impl<'a> Etcd<'a> {
         Self {
             api,
             host_name,
+            peer_url: leaving.address.map(|address| format!("https://{address}:2380")),
             staying: staying.into_iter().map(|(.., name)| name).collect(),
         }
     }
@@ -234,15 +240,19 @@ impl<'a> Etcd<'a> {
 
     /// Takes the master out of etcd, after [`Self::save`]. Gives what is waited for.
     pub(crate) async fn remove_member(&self) -> Result<Option<String>, String> {
-        let Some(id) = self.member().await? else {
-            return Ok(None);
-        };
-        let remove = words(&format!(
-            "--endpoints=https://127.0.0.1:2379 member remove {id:x}"
-        ));
-        let pod = Self::removal_pod(id);
-        self.run(&pod, "it is not out of etcd yet", &[("remove", remove)])
-            .await
+        for id in self.members().await? {
+            let remove = words(&format!(
+                "--endpoints=https://127.0.0.1:2379 member remove {id:x}"
+            ));
+            let pod = Self::removal_pod(id);
+            let waiting = self
+                .run(&pod, "it is not out of etcd yet", &[("remove", remove)])
+                .await?;
+            if waiting.is_some() {
+                return Ok(waiting);
+            }
+        }
+        Ok(None)
     }
 
     /// Removes what the other steps have left in the cluster.
@@ -256,12 +266,16 @@ impl<'a> Etcd<'a> {
         self.api.must_change(Method::DELETE, &path, body).await
     }
 
-    /// Id of the master's member, as the list of [`Self::save`] has it.
-    async fn member(&self) -> Result<Option<u64>, String> {
+    /// Ids of the master's members, as the list of [`Self::save`] has them: by its name, and by its address that of a
+    /// machine whose etcd never started.
+    async fn members(&self) -> Result<Vec<u64>, String> {
         let path = format!("{NAMESPACE}/{}/log?container=members", self.look_pod());
         let Members { members } = self.api.load(&path, LONGEST_OBJECT, |_| None).await?;
-        let own = members.iter().find(|member| member.name == self.host_name);
-        Ok(own.map(|member| member.id))
+        let is_own = |member: &&Member| {
+            let by_address = self.peer_url.as_ref();
+            member.name == self.host_name || by_address.is_some_and(|url| member.peer_urls.contains(url))
+        };
+        Ok(members.iter().filter(is_own).map(|member| member.id).collect())
     }
 
     /// Runs a pod to its end. Gives what is waited for, which begins with `unfinished`.

@@ -3,12 +3,15 @@
 //! Each call takes the next step that the API's own view of the node asks for, and may be repeated. Evictions keep
 //! the budgets that the tenant's disruption budgets leave, until the time for them is over. A master leaves etcd too,
 //! after a snapshot of that: a machine that just went would count against etcd's majority for ever.
+//!
+//! A Node object that goes takes its pods with it, and Kubernetes starts them elsewhere. So it goes only when no pod that
+//! may run is left on it, or when its machine is gone: else two pods of a StatefulSet could run at once.
 
 use std::collections::BTreeMap;
 
 use jeroboam_blueprint::api::{Api, Method, StatusCode};
 use jeroboam_blueprint::nodes;
-use jeroboam_driver::{Access, Ask, Departure};
+use jeroboam_driver::{Access, Ask, Departure, Leaving};
 use jeroboam_types::NodeGroup;
 use serde::Deserialize;
 use serde_json::json;
@@ -26,6 +29,30 @@ const MIRROR: &str = "kubernetes.io/config.mirror";
 struct Node {
     #[serde(default)]
     spec: NodeSpec,
+    #[serde(default)]
+    status: NodeStatus,
+}
+
+#[derive(Default, Deserialize)]
+struct NodeStatus {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+}
+
+impl Node {
+    /// True when its kubelet has not been heard of for so long that Kubernetes gave up on it: no pod on it will be known
+    /// to have ended.
+    fn is_silent(&self) -> bool {
+        let mut conditions = self.status.conditions.iter();
+        conditions.any(|condition| condition.kind == "Ready" && condition.status == "Unknown")
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -83,33 +110,50 @@ impl Pod {
     }
 }
 
+/// Where a node's pods stand.
+enum Drained {
+    /// None is left that has to move.
+    Empty,
+    /// They are given time.
+    Moving(String),
+    /// They are not known to end while the machine may run. The text says why.
+    Stuck(String),
+}
+
 /// Takes the next step.
-pub(crate) async fn leave(ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
-    match step(ask, access, host_name, overdue).await {
-        Ok(None) => Departure::Gone,
-        Ok(Some(seen)) | Err(seen) => Departure::NotYet(seen),
+pub(crate) async fn leave(ask: &Ask, access: &Access, node: &Leaving<'_>) -> Departure {
+    match step(ask, access, node).await {
+        Ok(departure) => departure,
+        Err(seen) => Departure::NotYet(seen),
     }
 }
 
-/// What is still waited for.
-async fn step(ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Result<Option<String>, String> {
+async fn step(ask: &Ask, access: &Access, node: &Leaving<'_>) -> Result<Departure, String> {
     let api = Api::new("Kubernetes API", access)?;
-    let is_master = nodes::group_of(ask, host_name).is_some_and(NodeGroup::is_master);
-    let etcd = is_master.then(|| Etcd::new(&api, ask, host_name));
+    let is_master = nodes::group_of(ask, node.host_name).is_some_and(NodeGroup::is_master);
+    let etcd = is_master.then(|| Etcd::new(&api, ask, node));
     if let Some(etcd) = &etcd
         && let Some(waiting) = etcd.save().await?
     {
-        return Ok(Some(waiting));
+        return Ok(Departure::NotYet(waiting));
     }
-    let path = format!("api/v1/nodes/{host_name}");
+    let path = format!("api/v1/nodes/{}", node.host_name);
     let is_known = api.ask(&path).await?.status() != StatusCode::NOT_FOUND;
-    if is_known && let Some(waiting) = drain(&api, host_name, overdue).await? {
-        return Ok(Some(waiting));
+    let drained = match is_known {
+        true => drain(&api, node).await?,
+        false => Drained::Empty,
+    };
+    if let Drained::Moving(waiting) = drained {
+        return Ok(Departure::NotYet(waiting));
     }
+    // etcd counts a member that is dead until it is removed, so that comes before its machine.
     if let Some(etcd) = &etcd
         && let Some(waiting) = etcd.remove_member().await?
     {
-        return Ok(Some(waiting));
+        return Ok(Departure::NotYet(waiting));
+    }
+    if let Drained::Stuck(why) = drained {
+        return Ok(Departure::AfterMachine(why));
     }
     if is_known {
         api.must_change(Method::DELETE, &path, None).await?;
@@ -117,35 +161,57 @@ async fn step(ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Res
     if let Some(etcd) = &etcd {
         etcd.clean_up().await?;
     }
-    Ok(None)
+    Ok(Departure::Gone)
 }
 
-/// Moves pods away. Gives what is still waited for.
-async fn drain(api: &Api, host_name: &str, overdue: bool) -> Result<Option<String>, String> {
-    let path = format!("api/v1/nodes/{host_name}");
+/// Moves pods away.
+async fn drain(api: &Api, leaving: &Leaving<'_>) -> Result<Drained, String> {
+    let path = format!("api/v1/nodes/{}", leaving.host_name);
     let node: Node = api.load(&path, LONGEST_NODE, |_| None).await?;
     if !node.spec.unschedulable {
         let cordon = json!({"spec": {"unschedulable": true}});
         let body = Some(("application/merge-patch+json", &cordon));
         api.must_change(Method::PATCH, &path, body).await?;
     }
-    if overdue {
-        return Ok(None);
+    if node.is_silent() && !leaving.machine_gone {
+        return Ok(Drained::Stuck("its kubelet does not answer".to_owned()));
     }
-    let path = format!("api/v1/pods?fieldSelector=spec.nodeName%3D{host_name}");
+    let path = format!("api/v1/pods?fieldSelector=spec.nodeName%3D{}", leaving.host_name);
     let Pods { items } = api.load(&path, LONGEST_PODS, |_| None).await?;
     let moving: Vec<&Pod> = items.iter().filter(|pod| pod.has_to_move()).collect();
+    if leaving.machine_gone {
+        for pod in moving {
+            forget(api, pod).await?;
+        }
+        return Ok(Drained::Empty);
+    }
+    let left = match moving.len() {
+        0 => return Ok(Drained::Empty),
+        1 => "a pod of it".to_owned(),
+        left => format!("{left} pods of it"),
+    };
+    if leaving.overdue {
+        return Ok(Drained::Stuck(format!("{left} did not move in time")));
+    }
     for pod in moving
         .iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none())
     {
         evict(api, pod).await?;
     }
-    Ok(match moving.len() {
-        0 => None,
-        1 => Some("a pod of it is being moved to another node".to_owned()),
-        left => Some(format!("{left} pods of it are being moved to other nodes")),
-    })
+    Ok(Drained::Moving(match moving.len() {
+        1 => format!("{left} is being moved to another node"),
+        _ => format!("{left} are being moved to other nodes"),
+    }))
+}
+
+/// Removes the object of a pod that runs no more, because its machine is gone: who made it makes another one at once.
+async fn forget(api: &Api, pod: &Pod) -> Result<(), String> {
+    let (name, namespace) = (&pod.metadata.name, &pod.metadata.namespace);
+    let path = format!("api/v1/namespaces/{namespace}/pods/{name}");
+    let at_once = json!({"gracePeriodSeconds": 0});
+    let body = Some(("application/json", &at_once));
+    api.must_change(Method::DELETE, &path, body).await
 }
 
 /// Asks for an eviction. One that a disruption budget does not allow now (429) is asked for again.

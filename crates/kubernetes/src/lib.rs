@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use jeroboam_addons::Catalogue;
 use jeroboam_driver::{
     Access, AddOnAsk, AddOnState, Ask, Certificates, Departure, Drift, Driver, DriverError, Graph, Health,
-    Invalid, LabelSpec, Made, NodeAsk, Provides, Report,
+    Invalid, LabelSpec, Leaving, Made, NodeAsk, Provides, Report,
 };
 use jeroboam_types::{Coe, NodeGroup, Revision, ServerType};
 use secrecy::SecretString;
@@ -193,8 +193,8 @@ impl Driver for KubernetesDriver {
         check::health(ask, access).await
     }
 
-    async fn leave(&self, ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
-        leave::leave(ask, access, host_name, overdue).await
+    async fn leave(&self, ask: &Ask, access: &Access, node: &Leaving<'_>) -> Departure {
+        leave::leave(ask, access, node).await
     }
 
     async fn look_at_add_on(&self, ask: &Ask, name: &str, revision: &str, access: &Access) -> AddOnState {

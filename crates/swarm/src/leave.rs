@@ -3,7 +3,7 @@
 //! Each call takes the next step that the swarm's own list of nodes asks for, and may be repeated.
 
 use jeroboam_blueprint::api::{Api, Method, Url};
-use jeroboam_driver::{Access, Ask, Departure};
+use jeroboam_driver::{Access, Ask, Departure, Leaving};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -62,15 +62,15 @@ struct TaskStatus {
 }
 
 /// Takes the next step.
-pub(crate) async fn leave(ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
-    match step(ask, access, host_name, overdue).await {
+pub(crate) async fn leave(ask: &Ask, access: &Access, node: &Leaving<'_>) -> Departure {
+    match step(ask, access, node).await {
         Ok(None) => Departure::Gone,
         Ok(Some(seen)) | Err(seen) => Departure::NotYet(seen),
     }
 }
 
 /// What is still waited for.
-async fn step(ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Result<Option<String>, String> {
+async fn step(ask: &Ask, access: &Access, node: &Leaving<'_>) -> Result<Option<String>, String> {
     let asked = options::check_counts(ask).map_err(|invalid| invalid.to_string())?;
     let docker = Api::new("Docker API", access)?;
     let members: Vec<Member> = docker.load("nodes", longest_list(asked), explain).await?;
@@ -78,9 +78,9 @@ async fn step(ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Res
     // A rebuilt node is listed with its old selves.
     for member in members
         .iter()
-        .filter(|member| member.description.hostname == host_name)
+        .filter(|member| member.description.hostname == node.host_name)
     {
-        let seen = part(&docker, member, overdue).await?;
+        let seen = part(&docker, member, node.overdue).await?;
         waiting = waiting.or(seen);
     }
     Ok(waiting)

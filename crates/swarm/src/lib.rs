@@ -19,8 +19,8 @@ mod programs;
 
 use async_trait::async_trait;
 use jeroboam_driver::{
-    Access, Ask, Departure, Driver, DriverError, Graph, Health, Invalid, LabelSpec, Made, NodeAsk, Provides,
-    Report,
+    Access, Ask, Departure, Driver, DriverError, Graph, Health, Invalid, LabelSpec, Leaving, Made, NodeAsk,
+    Provides, Report,
 };
 use jeroboam_types::{Coe, NodeGroup, ServerType, TrustStage};
 use secrecy::SecretString;
@@ -129,7 +129,7 @@ impl Driver for SwarmDriver {
         }
     }
 
-    async fn leave(&self, ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
-        leave::leave(ask, access, host_name, overdue).await
+    async fn leave(&self, ask: &Ask, access: &Access, node: &Leaving<'_>) -> Departure {
+        leave::leave(ask, access, node).await
     }
 }

@@ -16,7 +16,7 @@ use jeroboam_config::Config;
 use jeroboam_driver::graph::Made;
 use jeroboam_driver::{
     Access, Ask, Departure, Driver, DriverError, Drivers, Graph, Invalid, LabelDefault, LabelKind,
-    LabelReach, LabelSpec, NodeAsk, Provides, Report,
+    LabelReach, LabelSpec, Leaving, NodeAsk, Provides, Report,
 };
 use jeroboam_pki::Keyring;
 use jeroboam_simcloud::SimCloud;
@@ -152,7 +152,7 @@ impl Driver for Paper {
         }
     }
 
-    async fn leave(&self, _: &Ask, _: &Access, _: &str, _: bool) -> Departure {
+    async fn leave(&self, _: &Ask, _: &Access, _: &Leaving<'_>) -> Departure {
         Departure::Gone
     }
 }

@@ -151,13 +151,18 @@ pub(super) async fn drop_one(session: &Session, entry: &Entry, id: &str) -> Step
             Some(volume) if volume.status == "deleting" => Ok(false),
             Some(_) => gone(cinder::delete_volume(session, id).await).map(|_| false),
         },
-        Spec::Server(_) => match absent(nova::show_server(session, id).await)? {
-            None => Ok(true),
-            Some(server) if server.status == "DELETED" => Ok(true),
-            Some(server) if server.task_state.as_deref() == Some("deleting") => Ok(false),
-            Some(_) => gone(nova::delete_server(session, id).await).map(|_| false),
-        },
+        Spec::Server(_) => drop_server(session, id).await,
         _ => Ok(true),
+    }
+}
+
+/// Drops a server; `true` when it is gone.
+pub(super) async fn drop_server(session: &Session, id: &str) -> Step<bool> {
+    match absent(nova::show_server(session, id).await)? {
+        None => Ok(true),
+        Some(server) if server.status == "DELETED" => Ok(true),
+        Some(server) if server.task_state.as_deref() == Some("deleting") => Ok(false),
+        Some(_) => gone(nova::delete_server(session, id).await).map(|_| false),
     }
 }
 

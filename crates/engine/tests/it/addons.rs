@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jeroboam_cloud::{ApplicationCredentialName, Credentials, Service, load_balancer, network, volume};
 use jeroboam_driver::{
     Access, AddOnAsk, AddOnState, Ask, CloudLogin, Departure, Drift, Driver, DriverError, Drivers, Graph,
-    Invalid, Key, Made, NodeAsk, Provides, Report, Resource, Spec,
+    Invalid, Key, Leaving, Made, NodeAsk, Provides, Report, Resource, Spec,
 };
 use jeroboam_engine::Watch;
 use jeroboam_store::ClusterRow;
@@ -122,7 +122,7 @@ impl Driver for WithAddOn {
         }
     }
 
-    async fn leave(&self, _: &Ask, _: &Access, _: &str, _: bool) -> Departure {
+    async fn leave(&self, _: &Ask, _: &Access, _: &Leaving<'_>) -> Departure {
         Departure::Gone
     }
 

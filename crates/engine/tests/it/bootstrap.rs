@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jeroboam_driver::{
-    Access, Ask, Departure, Driver, DriverError, Drivers, Graph, Invalid, Made, NodeAsk, Provides, Report,
+    Access, Ask, Departure, Driver, DriverError, Drivers, Graph, Invalid, Leaving, Made, NodeAsk, Provides,
+    Report,
 };
 use jeroboam_engine::{Endpoint, Engine};
 use jeroboam_simcloud::Service;
@@ -73,8 +74,8 @@ impl Driver for Fetching {
         SwarmDriver.check(ask, access).await
     }
 
-    async fn leave(&self, ask: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
-        SwarmDriver.leave(ask, access, host_name, overdue).await
+    async fn leave(&self, ask: &Ask, access: &Access, node: &Leaving<'_>) -> Departure {
+        SwarmDriver.leave(ask, access, node).await
     }
 }
 

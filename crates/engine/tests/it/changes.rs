@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jeroboam_driver::graph::Made;
 use jeroboam_driver::{
-    Access, Ask, Departure, Driver, DriverError, Drivers, Graph, Invalid, NodeAsk, Provides, Report,
+    Access, Ask, Departure, Driver, DriverError, Drivers, Graph, Invalid, Leaving, NodeAsk, Provides, Report,
 };
 use jeroboam_simcloud::Service;
 use jeroboam_simcloud::faults::{Effect, Match, Rule};
@@ -397,7 +397,8 @@ impl Driver for Puppet {
         }
     }
 
-    async fn leave(&self, _: &Ask, access: &Access, host_name: &str, overdue: bool) -> Departure {
+    async fn leave(&self, _: &Ask, access: &Access, node: &Leaving<'_>) -> Departure {
+        let (host_name, overdue) = (node.host_name, node.overdue);
         assert!(access.client.is_some());
         if self.asked.lock().unwrap().insert(host_name.to_owned()) || (self.stubborn && !overdue) {
             return Departure::NotYet("2 tasks of it have not stopped yet".to_owned());

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jeroboam_driver::graph::Made;
 use jeroboam_driver::{
-    Access, ApiHealth, Ask, Departure, Driver, DriverError, Drivers, Graph, Health, Invalid, Key, NodeAsk,
-    NodeHealth, Provides, Report,
+    Access, ApiHealth, Ask, Departure, Driver, DriverError, Drivers, Graph, Health, Invalid, Key, Leaving,
+    NodeAsk, NodeHealth, Provides, Report,
 };
 use jeroboam_swarm::SwarmDriver;
 use jeroboam_types::{ClusterId, Status};
@@ -66,7 +66,7 @@ impl Driver for Lonely {
         }
     }
 
-    async fn leave(&self, _: &Ask, _: &Access, _: &str, _: bool) -> Departure {
+    async fn leave(&self, _: &Ask, _: &Access, _: &Leaving<'_>) -> Departure {
         Departure::Gone
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jeroboam_driver::graph::Made;
 use jeroboam_driver::{
-    Access, ApiHealth, Ask, Departure, Driver, DriverError, Drivers, Graph, Health, Invalid, Key, NodeAsk,
-    NodeHealth, Provides, Report,
+    Access, ApiHealth, Ask, Departure, Driver, DriverError, Drivers, Graph, Health, Invalid, Key, Leaving,
+    NodeAsk, NodeHealth, Provides, Report,
 };
 use jeroboam_engine::{Options, Watch};
 use jeroboam_simcloud::Service;
@@ -363,6 +363,10 @@ struct Puppet {
     /// What nodes lack, by the ends of their names.
     lacks: Arc<Mutex<BTreeMap<&'static str, &'static str>>>,
     left: Arc<Mutex<Vec<String>>>,
+    /// Ends of the names of nodes that leave after their machines only.
+    stuck: &'static [&'static str],
+    /// Nodes that left when their machines were gone, with their addresses.
+    outlived: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 #[async_trait]
@@ -420,8 +424,20 @@ impl Driver for Puppet {
         }
     }
 
-    async fn leave(&self, _: &Ask, _: &Access, host_name: &str, _: bool) -> Departure {
-        self.left.lock().unwrap().push(host_name.to_owned());
+    fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
+        SwarmDriver.validate_upgrade(ask)
+    }
+
+    async fn leave(&self, _: &Ask, _: &Access, node: &Leaving<'_>) -> Departure {
+        if self.stuck.iter().any(|end| node.host_name.ends_with(end)) {
+            if !node.machine_gone {
+                return Departure::AfterMachine("it does not answer".to_owned());
+            }
+            let address = node.address.unwrap_or_default().to_owned();
+            let mut outlived = self.outlived.lock().unwrap();
+            outlived.push((node.host_name.to_owned(), address));
+        }
+        self.left.lock().unwrap().push(node.host_name.to_owned());
         Departure::Gone
     }
 }
@@ -477,6 +493,58 @@ async fn a_node_that_the_coe_misses_leaves_it_and_is_replaced_but_not_while_the_
     assert_eq!(row.groups[1].nodes, [0, 1, 3]);
     let left = puppet.left.lock().unwrap().clone();
     assert!(left.len() == 1 && left[0].ends_with("-worker-2"), "{left:?}");
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_of_a_node_that_does_not_answer_goes_before_it_leaves() {
+    let mut house = House::build().await;
+    let puppet = Puppet {
+        stuck: &["-worker-1"],
+        ..Puppet::default()
+    };
+    house.drivers = Drivers::new(vec![Arc::new(puppet.clone())]);
+    let engine = house.engine(|options| options.trust_server_active = false).await;
+    let cluster = standing(&house, 1, 3, "false").await;
+    let ledger = house.store.clusters().ledger(cluster).await.unwrap();
+    let address = ledger[&Key::new("port", "worker-1")].facts["address"].clone();
+    // Nova refuses for a while: until the server is gone nobody may be told that it is.
+    let refused = Effect::Status {
+        status: 503,
+        retry_after: None,
+    };
+    let rule = Rule::new(on(Service::Compute, "DELETE", "*/servers/*"), refused);
+    house.cloud.faults().add(rule);
+    house.resize(cluster, DEFAULT_WORKER, 2, &[1]).await;
+    within(async {
+        while house.cloud.faults().list()[0].2 < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert!(
+        puppet.outlived.lock().unwrap().is_empty(),
+        "its server is still there"
+    );
+    house.cloud.faults().clear();
+    let mut told_early = false;
+    within(async {
+        while house.show(cluster).await.unwrap().cluster.status.is_in_progress() {
+            let told = !puppet.outlived.lock().unwrap().is_empty();
+            told_early |= told && house.servers().contains(&"worker-1".to_owned());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    assert!(!told_early, "it left while its server was there");
+    house.settled_as(cluster, Status::UpdateComplete).await;
+    let outlived = puppet.outlived.lock().unwrap().clone();
+    assert_eq!(outlived.len(), 1, "{outlived:?}");
+    assert!(
+        outlived[0].0.ends_with("-worker-1") && address == outlived[0].1,
+        "{outlived:?}"
+    );
     house.delete_and_look(cluster).await;
     engine.stop().await;
 }

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Mutex};
 
 use jeroboam_blueprint::testkit::{access, tls_server_by};
-use jeroboam_driver::{Access, Authority, Departure};
+use jeroboam_driver::{Access, Authority, Departure, Leaving};
 use jeroboam_types::Roll;
 
 use super::*;
@@ -11,11 +11,11 @@ use crate::options::tests::ask;
 /// A control plane as its API shows it, whose pods end one look after they were made.
 #[derive(Default)]
 struct World {
-    /// Nodes, and whether they are ready.
+    /// Nodes, and whether they are ready; one that is not is silent.
     nodes: BTreeMap<String, bool>,
     cordoned: Vec<String>,
-    /// Members of etcd by id.
-    members: BTreeMap<u64, String>,
+    /// Members of etcd by id: name, and address.
+    members: BTreeMap<u64, (String, String)>,
     pods: BTreeMap<String, Value>,
     /// What `etcdctl` says instead of doing this.
     failing: Option<(&'static str, String)>,
@@ -41,7 +41,7 @@ impl World {
                     (200, json!({}))
                 }
                 (_, Some(ready)) => {
-                    let ready = if *ready { "True" } else { "False" };
+                    let ready = if *ready { "True" } else { "Unknown" };
                     let status = json!({"conditions": [{"type": "Ready", "status": ready}]});
                     let spec = json!({"unschedulable": self.cordoned.iter().any(|known| known == name)});
                     (
@@ -97,7 +97,14 @@ impl World {
         if ended["status"].is_null() {
             let members = self.members.iter();
             let members: Vec<Value> = members
-                .map(|(id, name)| json!({"ID": id, "name": name, "peerURLs": []}))
+                .map(|(id, (name, address))| {
+                    // As etcd does: a name that is empty is left out.
+                    let mut member = json!({"ID": id, "peerURLs": [format!("https://{address}:2380")]});
+                    if !name.is_empty() {
+                        member["name"] = json!(name);
+                    }
+                    member
+                })
                 .collect();
             ended["log"] = json!({"header": {}, "members": members});
             ended["status"] = self.run(&pod);
@@ -147,7 +154,8 @@ impl House {
         for (number, node) in nodes::nodes(&ask.groups).iter().enumerate() {
             let name = ask.cloud_name(&node.key("server"));
             if node.manager {
-                world.members.insert(0xA0 + number as u64, name.clone());
+                let member = (name.clone(), format!("10.0.0.{}", 10 + number));
+                world.members.insert(0xA0 + number as u64, member);
             }
             world.nodes.insert(name, true);
         }
@@ -174,7 +182,18 @@ impl House {
     }
 
     async fn leave(&self, name: &str) -> Departure {
-        leave(&self.ask, &self.access, &self.name(name), false).await
+        self.leave_as(name, false).await
+    }
+
+    async fn leave_as(&self, name: &str, machine_gone: bool) -> Departure {
+        let number = name.rsplit('-').next().unwrap().parse::<u32>().unwrap();
+        let node = Leaving {
+            host_name: &self.name(name),
+            address: Some(&format!("10.0.0.{}", 10 + number)),
+            overdue: false,
+            machine_gone,
+        };
+        leave(&self.ask, &self.access, &node).await
     }
 
     /// Asks until the master is gone, and gives all that was seen.
@@ -184,6 +203,7 @@ impl House {
             match self.leave(name).await {
                 Departure::Gone => return seen,
                 Departure::NotYet(what) => seen.push(what),
+                Departure::AfterMachine(why) => panic!("{name} leaves while it lives: {why}"),
             }
         }
         panic!("{name} does not leave: {seen:?}");
@@ -241,6 +261,63 @@ async fn a_node_object_that_is_gone_already_does_not_keep_its_member_in_etcd() {
     house.world.lock().unwrap().nodes.remove(&name);
     house.gone("master-2").await;
     assert_eq!(house.world.lock().unwrap().members.len(), 2);
+}
+
+#[tokio::test]
+async fn a_dead_master_leaves_etcd_before_its_machine_is_dropped_and_its_node_goes_after() {
+    let mut house = House::build();
+    house.away(1, &[]);
+    let dead = house.name("master-1");
+    house.world.lock().unwrap().nodes.insert(dead.clone(), false);
+    let mut seen = Vec::new();
+    let why = loop {
+        match house.leave("master-1").await {
+            Departure::NotYet(what) => seen.push(what),
+            Departure::AfterMachine(why) => break why,
+            Departure::Gone => panic!("it left with its machine: {seen:?}"),
+        }
+        assert!(seen.len() < 20, "{seen:?}");
+    };
+    assert_eq!(why, "its kubelet does not answer");
+    {
+        let world = house.world.lock().unwrap();
+        assert_eq!(world.members.keys().collect::<Vec<_>>(), [&0xA0, &0xA2]);
+        assert!(world.nodes.contains_key(&dead));
+    }
+    assert_eq!(house.leave_as("master-1", true).await, Departure::Gone);
+    assert_eq!(
+        house.done(),
+        [
+            "snapshot save /var/lib/jeroboam/etcd/before-master-1.db on master-0",
+            "node master-1 is cordoned",
+            "member remove a1 on master-0",
+            "node master-1 is deleted",
+        ]
+    );
+    assert!(house.world.lock().unwrap().pods.is_empty());
+}
+
+#[tokio::test]
+async fn a_master_whose_etcd_never_started_is_found_by_its_address() {
+    for has_joined in [true, false] {
+        let mut house = House::build();
+        house.away(2, &[]);
+        let name = house.name("master-2");
+        {
+            let mut world = house.world.lock().unwrap();
+            world.members.get_mut(&0xA2).unwrap().0.clear();
+            // One that another machine was about to become stays.
+            world
+                .members
+                .insert(0xA3, (String::new(), "10.0.0.99".to_owned()));
+            if !has_joined {
+                world.nodes.remove(&name);
+            }
+        }
+        house.gone("master-2").await;
+        let world = house.world.lock().unwrap();
+        assert_eq!(world.members.keys().collect::<Vec<_>>(), [&0xA0, &0xA1, &0xA3]);
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,16 @@ use super::*;
 
 /// Lets node `n` leave a cluster in which it is so and has these pods; gives what came of it and what was changed.
 async fn leave_with(node: (u16, Value), pods: Value, overdue: bool) -> (Departure, Vec<String>) {
+    let leaving = Leaving {
+        host_name: "n",
+        address: None,
+        overdue,
+        machine_gone: false,
+    };
+    leave_as(leaving, node, pods).await
+}
+
+async fn leave_as(leaving: Leaving<'_>, node: (u16, Value), pods: Value) -> (Departure, Vec<String>) {
     let done = (200, json!({}));
     let answers = Answers::from([
         ("GET /api/v1/nodes/n".to_owned(), node),
@@ -17,7 +27,12 @@ async fn leave_with(node: (u16, Value), pods: Value, overdue: bool) -> (Departur
         ),
         ("PATCH /api/v1/nodes/n".to_owned(), done.clone()),
         ("DELETE /api/v1/nodes/n".to_owned(), done.clone()),
-        ("POST /api/v1/namespaces/d/pods/web/eviction".to_owned(), done),
+        (
+            "POST /api/v1/namespaces/d/pods/web/eviction".to_owned(),
+            done.clone(),
+        ),
+        ("DELETE /api/v1/namespaces/d/pods/web".to_owned(), done.clone()),
+        ("DELETE /api/v1/namespaces/d/pods/held".to_owned(), done),
         (
             "POST /api/v1/namespaces/d/pods/held/eviction".to_owned(),
             (429, json!({"message": "disruption budget"})),
@@ -26,12 +41,17 @@ async fn leave_with(node: (u16, Value), pods: Value, overdue: bool) -> (Departur
     let requests: Requests = Arc::new(Mutex::new(Vec::new()));
     let address = tls_server_seen("127.0.0.1", answers, requests.clone());
     let access = access(format!("https://{address}"), Authority::Cluster);
-    let departure = leave(&crate::options::tests::ask(1, 1), &access, "n", overdue).await;
+    let departure = leave(&crate::options::tests::ask(1, 1), &access, &leaving).await;
     let seen = requests.lock().unwrap().clone();
     for (what, body) in &seen {
         // 1.20 and 1.21 refuse policy/v1, and 1.25 and later may refuse policy/v1beta1.
         assert!(
             !what.ends_with("/eviction") || body.get("apiVersion").is_none(),
+            "{body}"
+        );
+        // A kubelet that nobody hears of would not let them go.
+        assert!(
+            !what.contains("DELETE /api/v1/namespaces") || body["gracePeriodSeconds"] == 0,
             "{body}"
         );
     }
@@ -92,12 +112,61 @@ async fn a_node_is_emptied_before_it_is_removed() {
 }
 
 #[tokio::test]
-async fn pods_that_do_not_move_in_time_do_not_keep_a_node_and_an_unknown_node_is_gone() {
+async fn pods_that_do_not_move_in_time_end_with_their_machine_and_an_unknown_node_is_gone() {
     let (departure, changes) = leave_with(node(true), json!([pod("held")]), true).await;
-    assert_eq!(
-        (departure, changes.as_slice()),
-        (Departure::Gone, &["DELETE /api/v1/nodes/n".to_owned()][..])
-    );
+    let why = "a pod of it did not move in time".to_owned();
+    assert_eq!((departure, changes.len()), (Departure::AfterMachine(why), 0));
+    let (departure, changes) = leave_with(node(true), json!(staying()), true).await;
+    assert_eq!((departure, changes.len()), (Departure::Gone, 1), "none is left");
     let (departure, changes) = leave_with((404, json!({})), json!([]), false).await;
     assert_eq!((departure, changes.len()), (Departure::Gone, 0));
+}
+
+#[tokio::test]
+async fn the_pods_of_a_silent_node_are_not_waited_for_but_they_are_forgotten_only_when_its_machine_is_gone() {
+    let with = |ready: &str| {
+        let (status, mut node) = node(true);
+        node["status"] = json!({"conditions": [{"type": "Ready", "status": ready}]});
+        (status, node)
+    };
+    let pods = || {
+        let mut pods = staying();
+        pods.extend([pod("web"), pod("held")]);
+        json!(pods)
+    };
+    let silent = Departure::AfterMachine("its kubelet does not answer".to_owned());
+    assert_eq!(
+        leave_with(with("Unknown"), pods(), false).await,
+        (silent, Vec::new())
+    );
+    // A kubelet that says that it is not well still ends pods.
+    for ready in ["False", "True"] {
+        let (departure, changes) = leave_with(with(ready), pods(), false).await;
+        assert!(
+            matches!(departure, Departure::NotYet(_)),
+            "{ready}: {departure:?}"
+        );
+        assert!(
+            changes.iter().all(|what| what.ends_with("/eviction")),
+            "{changes:?}"
+        );
+    }
+    let gone = Leaving {
+        host_name: "n",
+        address: None,
+        overdue: false,
+        machine_gone: true,
+    };
+    let expected = [
+        "DELETE /api/v1/namespaces/d/pods/web",
+        "DELETE /api/v1/namespaces/d/pods/held",
+        "DELETE /api/v1/nodes/n",
+    ];
+    for ready in ["Unknown", "True"] {
+        let (departure, changes) = leave_as(gone, with(ready), pods()).await;
+        assert_eq!(
+            (departure, changes.as_slice()),
+            (Departure::Gone, &expected.map(str::to_owned)[..])
+        );
+    }
 }

@@ -38,9 +38,13 @@ async fn leave(nodes: Value, tasks: Value, overdue: bool) -> (Departure, Vec<(St
     let requests: Requests = Arc::new(Mutex::new(Vec::new()));
     let address = tls_server_seen("127.0.0.1", answers, requests.clone());
     let access = access(format!("tcp://{address}"), Authority::Cluster);
-    let departure = SwarmDriver
-        .leave(&ask(1, 1), &access, &host_name("worker-1"), overdue)
-        .await;
+    let node = Leaving {
+        host_name: &host_name("worker-1"),
+        address: None,
+        overdue,
+        machine_gone: false,
+    };
+    let departure = SwarmDriver.leave(&ask(1, 1), &access, &node).await;
     let seen = requests.lock().unwrap().clone();
     let changes = seen
         .into_iter()
