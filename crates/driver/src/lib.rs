@@ -296,6 +296,12 @@ pub trait Driver: Send + Sync {
         )
     }
 
+    /// Asks whether a node of the control plane serves the COE's API, so that clients may be led to it. Not asked while a
+    /// cluster is created, when nobody serves yet. The error says what is waited for and may be shown to the tenant.
+    async fn serves(&self, _ask: &Ask, _access: &Access, _host_name: &str) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Takes a node out of the running COE, one look or one step at a time: it is called again until it says
     /// [`Departure::Gone`]. Workloads are moved away first, but once the node is overdue they are left no more time.
     /// Errors and closed ports are [`Departure::NotYet`]; a node that the COE does not know is gone.

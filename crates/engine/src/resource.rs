@@ -93,10 +93,14 @@ pub(crate) async fn create(context: &Context<'_>, entry: &Entry, made: &Made) ->
             look: Box::pin(addons::look(context, entry, made)).await?,
         }),
         Spec::ApplicationCredential => Box::pin(application_credential::create(context, entry)).await,
-        // Nodes join by themselves, and the COE waits for all of them. What is left over is not made by us.
-        Spec::Member | Spec::Leftovers { .. } => Ok(Seen {
+        // What is left over is not made by us.
+        Spec::Leftovers { .. } => Ok(Seen {
             id: entry.name.clone(),
             look: Look::Ready(BTreeMap::new()),
+        }),
+        Spec::Member => Ok(Seen {
+            id: entry.name.clone(),
+            look: join(context, entry, made).await?,
         }),
         Spec::Credential => {
             Box::pin(identity::rotate(context, &entry.key)).await?;
@@ -136,11 +140,10 @@ pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> S
     match &entry.spec {
         Spec::Identity => identity::look(context, id).await,
         Spec::AddOn { .. } => Ok(Some(Box::pin(addons::look(context, entry, made)).await?)),
-        Spec::Certificates
-        | Spec::Member
-        | Spec::Credential
-        | Spec::ApplicationCredential
-        | Spec::Leftovers { .. } => Ok(Some(Look::Ready(BTreeMap::new()))),
+        Spec::Member => Ok(Some(Box::pin(join(context, entry, made)).await?)),
+        Spec::Certificates | Spec::Credential | Spec::ApplicationCredential | Spec::Leftovers { .. } => {
+            Ok(Some(Look::Ready(BTreeMap::new())))
+        }
         Spec::Coe => Ok(Some(check(context, entry, made).await?)),
         Spec::Trust => Ok(Some(settle_trust(context, made).await?)),
         Spec::Network
@@ -274,6 +277,26 @@ async fn settle_trust(context: &Context<'_>, made: &Made) -> Step<Look> {
     Ok(match settled.await {
         Ok(()) => Look::Ready(BTreeMap::new()),
         Err(seen) => Look::Pending(seen),
+    })
+}
+
+/// Nodes join by themselves, and the COE waits for all of them. Only one of a control plane that lives already is waited
+/// for by itself: it is put behind the load balancer when it serves.
+async fn join(context: &Context<'_>, entry: &Entry, made: &Made) -> Step<Look> {
+    let ready = Look::Ready(BTreeMap::new());
+    let ask = context.ask()?;
+    let mut masters = ask.groups.iter().filter(|group| group.is_master());
+    let is_master = masters.any(|group| entry.group.as_ref() == Some(&group.name));
+    let lives = ask.cluster.coe_version.is_some();
+    if !is_master || !lives || context.engine.options.trust_server_active {
+        return Ok(ready);
+    }
+    let Some(access) = context.access(made).await? else {
+        return Ok(ready);
+    };
+    Ok(match context.driver()?.serves(ask, &access, &entry.name).await {
+        Ok(()) => ready,
+        Err(seen) => diagnosis::explain(context, entry, made, &access, seen).await,
     })
 }
 

@@ -18,6 +18,7 @@ mod marks;
 mod options;
 mod registries;
 mod security;
+mod serve;
 mod trust;
 mod upgrade;
 mod userdata;
@@ -191,6 +192,10 @@ impl Driver for KubernetesDriver {
 
     async fn health(&self, ask: &Ask, access: &Access) -> Health {
         check::health(ask, access).await
+    }
+
+    async fn serves(&self, _: &Ask, access: &Access, host_name: &str) -> Result<(), String> {
+        serve::check(access, host_name).await
     }
 
     async fn leave(&self, ask: &Ask, access: &Access, node: &Leaving<'_>) -> Departure {

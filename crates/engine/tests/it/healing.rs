@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jeroboam_cloud::load_balancer::{members_of, show_load_balancer};
 use jeroboam_driver::graph::Made;
 use jeroboam_driver::{
     Access, ApiHealth, Ask, Departure, Driver, DriverError, Drivers, Graph, Health, Invalid, Key, Leaving,
@@ -367,6 +368,8 @@ struct Puppet {
     stuck: &'static [&'static str],
     /// Nodes that left when their machines were gone, with their addresses.
     outlived: Arc<Mutex<Vec<(String, String)>>>,
+    /// Ends of the names of masters that do not serve yet.
+    silent: Arc<Mutex<Vec<&'static str>>>,
 }
 
 #[async_trait]
@@ -426,6 +429,14 @@ impl Driver for Puppet {
 
     fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
         SwarmDriver.validate_upgrade(ask)
+    }
+
+    async fn serves(&self, _: &Ask, _: &Access, host_name: &str) -> Result<(), String> {
+        let silent = self.silent.lock().unwrap();
+        match silent.iter().any(|end| host_name.ends_with(end)) {
+            true => Err("it does not serve yet".to_owned()),
+            false => Ok(()),
+        }
     }
 
     async fn leave(&self, _: &Ask, _: &Access, node: &Leaving<'_>) -> Departure {
@@ -545,6 +556,63 @@ async fn the_server_of_a_node_that_does_not_answer_goes_before_it_leaves() {
         outlived[0].0.ends_with("-worker-1") && address == outlived[0].1,
         "{outlived:?}"
     );
+    house.delete_and_look(cluster).await;
+    engine.stop().await;
+}
+
+/// Addresses behind the load balancer of the API.
+async fn behind(house: &House, cluster: ClusterId) -> usize {
+    let session = house.tenant();
+    let ledger = house.store.clusters().ledger(cluster).await.unwrap();
+    let id = ledger[&Key::new("load-balancer", "api")].id.clone().unwrap();
+    let shown = show_load_balancer(&session, &id).await.unwrap();
+    members_of(&session, &shown.pools[0].id).await.unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_comes_back_is_put_behind_the_load_balancer_when_it_serves() {
+    let mut house = House::build().await;
+    let puppet = Puppet::default();
+    house.drivers = Drivers::new(vec![Arc::new(puppet.clone())]);
+    // Nobody is asked while the cluster is made: nobody could answer.
+    *puppet.silent.lock().unwrap() = vec!["-master-0", "-master-1", "-master-2"];
+    let change = |options: &mut Options| {
+        watching(options);
+        options.trust_server_active = false;
+    };
+    let engine = house.engine(change).await;
+    let cluster = house
+        .ask(3, 1, |new| {
+            new.cluster.master_lb_enabled = Some(true);
+            new.cluster.labels = Labels::from_iter([("auto_healing_enabled", "true")]);
+        })
+        .await;
+    house.settled_as(cluster, Status::CreateComplete).await;
+    assert_eq!(behind(&house, cluster).await, 3);
+    let before = house.ids("servers")["master-1"].clone();
+    puppet.lacks.lock().unwrap().insert("master-1", "is not ready");
+    let mut fewest = 3;
+    within(async {
+        loop {
+            let ledger = house.store.clusters().ledger(cluster).await.unwrap();
+            let member = ledger.get(&Key::new("member", "master-1"));
+            let seen = member.and_then(|member| member.seen.clone());
+            if seen.as_deref() == Some("it does not serve yet") {
+                break;
+            }
+            fewest = fewest.min(behind(&house, cluster).await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let renewed = house.ids("servers")["master-1"].clone();
+    assert_ne!(renewed, before, "its new machine runs");
+    assert_eq!((fewest, behind(&house, cluster).await), (2, 2));
+    puppet.lacks.lock().unwrap().clear();
+    puppet.silent.lock().unwrap().clear();
+    until(&house, cluster, "healed", is_healed).await;
+    assert_eq!(behind(&house, cluster).await, 3);
+    assert_eq!(house.ids("servers")["master-1"], renewed);
     house.delete_and_look(cluster).await;
     engine.stop().await;
 }
