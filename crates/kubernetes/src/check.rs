@@ -21,6 +21,9 @@ const LONGEST_VERSION: usize = 40;
 /// Characters of what a node says of itself, and of the name of a check.
 const LONGEST_WORDS: usize = 200;
 
+/// Nodes that one look at the health puts labels and taints back on, at most: it has little time, and others follow.
+const MARKED_NODES: usize = 20;
+
 /// Failing checks that are named.
 const NAMED_CHECKS: usize = 10;
 
@@ -166,6 +169,9 @@ async fn try_health(ask: &Ask, access: &Access) -> Result<Health, String> {
             });
         }
     };
+    if state == ApiHealth::Ok {
+        keep_marks(&api, ask, &found).await;
+    }
     let mut nodes: Vec<NodeHealth> = nodes::nodes(&ask.groups)
         .iter()
         .map(|node| {
@@ -195,6 +201,29 @@ async fn try_health(ask: &Ask, access: &Access) -> Result<Health, String> {
         .collect();
     nodes.extend(strangers);
     Ok(Health { api: state, nodes })
+}
+
+/// Puts back labels and taints that somebody took from nodes. What fails here says nothing of the cluster's health: the
+/// next look tries again, and the next change tells.
+async fn keep_marks(api: &Api, ask: &Ask, found: &[KubeNode]) {
+    let by_name: BTreeMap<&str, &KubeNode> = found
+        .iter()
+        .map(|node| (node.metadata.name.as_str(), node))
+        .collect();
+    let mut changed = 0;
+    for node in nodes::nodes(&ask.groups) {
+        let name = ask.cloud_name(&node.key("server"));
+        let Some(known) = by_name.get(name.as_str()) else {
+            continue;
+        };
+        match marks::keep(api, known.marks(), node.group).await {
+            Ok(kept) => changed += usize::from(kept),
+            Err(_) => return,
+        }
+        if changed >= MARKED_NODES {
+            return;
+        }
+    }
 }
 
 /// The checks that fail in what `/readyz?verbose` answers, such as `etcd, poststarthook/start-apiextensions-informers`.

@@ -1,5 +1,5 @@
 //! Labels and taints of nodes as their groups ask for them. A kubelet sets them once, when it joins; what is missing
-//! later is put back.
+//! later is put back, at the end of each change and by the looks at the cluster's health.
 
 use std::collections::BTreeMap;
 
@@ -33,17 +33,17 @@ pub(crate) struct Marks<'a> {
     pub(crate) taints: &'a [Mark],
 }
 
-/// Puts back what a group's node lacks.
-pub(crate) async fn keep(api: &Api, node: Marks<'_>, group: &NodeGroup) -> Result<(), String> {
+/// Puts back what a group's node lacks; `false` when that is nothing.
+pub(crate) async fn keep(api: &Api, node: Marks<'_>, group: &NodeGroup) -> Result<bool, String> {
     let Some(patch) = patch(node, group) else {
-        return Ok(());
+        return Ok(false);
     };
     let body = Some(("application/merge-patch+json", &patch));
     let path = format!("api/v1/nodes/{}", node.name);
     match api.change(Method::PATCH, &path, body).await? {
         // Somebody else changed it meanwhile: the next look sees what.
-        (StatusCode::CONFLICT | StatusCode::NOT_FOUND, _) => Ok(()),
-        (status, _) if status.is_success() => Ok(()),
+        (StatusCode::CONFLICT | StatusCode::NOT_FOUND, _) => Ok(true),
+        (status, _) if status.is_success() => Ok(true),
         (status, message) => Err(format!(
             "the Kubernetes API does not take the labels of {}: {status} {message}",
             node.name

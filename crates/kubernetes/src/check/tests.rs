@@ -1,4 +1,4 @@
-use jeroboam_blueprint::testkit::{self, Answers, certificates, tls_server};
+use jeroboam_blueprint::testkit::{self, Answers, Requests, certificates, tls_server, tls_server_seen};
 use jeroboam_driver::{Authority, Certificates, Driver, Key};
 use serde_json::{Value, json};
 
@@ -95,6 +95,59 @@ async fn a_cluster_is_ready_when_every_node_is() {
     assert_eq!(
         starting,
         Report::NotYet("the Kubernetes API is not ready: 500 Internal Server Error".into())
+    );
+}
+
+#[tokio::test]
+async fn a_look_at_the_health_puts_back_what_nodes_lack_and_a_failing_api_is_left_alone() {
+    let mut ask = ask(1, 30);
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    ask.groups[1].node_taints = vec![[pair("key", "gpu"), pair("effect", "NoSchedule")].into()];
+    let mut nodes = vec![listed("master-0", "node-role.kubernetes.io/control-plane")];
+    nodes.extend((0..30).map(|number| listed(&format!("worker-{number}"), "x")));
+    nodes[1]["spec"] = json!({"taints": [{"key": "gpu", "effect": "NoSchedule"}]});
+    let patched = |readiness: u16, refused: bool| {
+        let mut answers = Answers::from([
+            ("GET /readyz?verbose".into(), (readiness, json!("ok"))),
+            ("GET /api/v1/nodes".into(), (200, json!({ "items": nodes }))),
+        ]);
+        for node in &nodes {
+            let path = format!(
+                "PATCH /api/v1/nodes/{}",
+                node["metadata"]["name"].as_str().unwrap()
+            );
+            answers.insert(path, (if refused { 403 } else { 200 }, json!({})));
+        }
+        let requests = Requests::default();
+        let address = tls_server_seen("127.0.0.1", answers, requests.clone());
+        let (ask, access) = (ask.clone(), access(address, Authority::Cluster));
+        async move {
+            let health = KubernetesDriver::default().health(&ask, &access).await;
+            assert_eq!(
+                (health.api == ApiHealth::Ok, health.nodes.len()),
+                (readiness == 200, 31)
+            );
+            let seen = requests.lock().unwrap().clone();
+            seen.into_iter()
+                .filter(|(what, _)| what.starts_with("PATCH"))
+                .collect::<Vec<_>>()
+        }
+    };
+    let changes = patched(200, false).await;
+    assert_eq!(changes.len(), MARKED_NODES, "the rest follows with the next look");
+    assert!(
+        changes[0].0.ends_with("-worker-1"),
+        "worker-0 lacks nothing: {changes:?}"
+    );
+    assert_eq!(
+        changes[0].1["spec"]["taints"],
+        json!([{"key": "gpu", "effect": "NoSchedule"}])
+    );
+    assert_eq!(patched(500, false).await.len(), 0);
+    assert_eq!(
+        patched(200, true).await.len(),
+        1,
+        "who refuses once is not asked on"
     );
 }
 
