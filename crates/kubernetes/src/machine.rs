@@ -37,6 +37,8 @@ pub(crate) struct Machine {
     pub(crate) files: Vec<(String, u32, String)>,
     /// Units that are enabled and started: name, contents.
     pub(crate) units: Vec<(&'static str, String)>,
+    /// Units that others start: name, contents.
+    pub(crate) idle_units: Vec<(&'static str, &'static str)>,
     /// Drop-ins of the image's own units, which are restarted: unit, name of the drop-in, contents.
     pub(crate) drop_ins: Vec<(&'static str, &'static str, String)>,
 }
@@ -80,6 +82,9 @@ impl Machine {
         for (name, content) in &self.units {
             files.push(file(&format!("{UNITS}/{name}"), "0644", content));
         }
+        for (name, content) in &self.idle_units {
+            files.push(file(&format!("{UNITS}/{name}"), "0644", content));
+        }
         for (unit, name, content) in &self.drop_ins {
             files.push(file(&format!("{UNITS}/{unit}.d/{name}"), "0644", content));
         }
@@ -120,6 +125,9 @@ impl Machine {
             .iter()
             .map(|(name, content)| json!({"name": name, "enabled": true, "contents": content}))
             .collect();
+        for (name, content) in &self.idle_units {
+            units.push(json!({"name": name, "contents": content}));
+        }
         for (unit, name, content) in &self.drop_ins {
             units.push(json!({"name": unit, "dropins": [{"name": name, "contents": content}]}));
         }

@@ -123,21 +123,14 @@ impl<'a> Own<'a> {
             ],
             ..Machine::default()
         };
-        machine.file(
-            format!("{PROGRAMS}/prepare.sh"),
-            0o644,
-            include_str!("node/prepare.sh"),
-        );
-        machine.file(format!("{PROGRAMS}/join.sh"), 0o644, include_str!("node/join.sh"));
-        machine.file(
-            format!("{PROGRAMS}/pause.sh"),
-            0o644,
-            include_str!("node/pause.sh"),
-        );
+        add_program(&mut machine, "prepare.sh", include_str!("node/prepare.sh"));
+        add_program(&mut machine, "join.sh", include_str!("node/join.sh"));
+        add_program(&mut machine, "pause.sh", include_str!("node/pause.sh"));
         machine.secret(format!("{DIRECTORY}/node.env"), self.settings()?);
         self.add_join(&mut machine)?;
         if self.node.manager {
             self.add_authorities(&mut machine)?;
+            self.add_renewal(&mut machine);
             if self.options.audit {
                 machine.secret(AUDIT_POLICY, kubeadm::documents(&[audit_policy()]));
             }
@@ -251,6 +244,13 @@ impl<'a> Own<'a> {
                     others.join(" ")
                 } else {
                     String::new()
+                },
+            ),
+            (
+                "OWN_API",
+                match self.node.manager {
+                    true => self.master_endpoint(&self.address),
+                    false => String::new(),
                 },
             ),
             (
@@ -382,6 +382,18 @@ impl<'a> Own<'a> {
         Ok(names)
     }
 
+    /// What renews the certificates that kubeadm made. Masters take turns by their numbers, an hour for each.
+    fn add_renewal(&self, machine: &mut Machine) {
+        add_program(machine, "renew.sh", include_str!("node/renew.sh"));
+        machine.idle_units.push((
+            "jeroboam-renew.service",
+            include_str!("node/jeroboam-renew.service"),
+        ));
+        let hour = format!("{:02}", self.node.number % 24);
+        let timer = include_str!("node/jeroboam-renew.timer").replace("{hour}", &hour);
+        machine.units.push(("jeroboam-renew.timer", timer));
+    }
+
     /// The authorities of the control plane, as kubeadm names them.
     fn add_authorities(&self, machine: &mut Machine) -> Result<(), DriverError> {
         for (authority, name) in AUTHORITY_FILES {
@@ -440,13 +452,19 @@ fn audit_policy() -> serde_json::Value {
     })
 }
 
+/// A program of a node, without its comments: there is little room in user-data.
+fn add_program(machine: &mut Machine, name: &str, text: &str) {
+    machine.file(format!("{PROGRAMS}/{name}"), 0o644, without_comments(text));
+}
+
+fn without_comments(program: &str) -> String {
+    let lines = program.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
 /// What a node fetches its secrets by.
 fn add_bootstrap(machine: &mut Machine, bootstrap: &Bootstrap) {
-    machine.file(
-        format!("{PROGRAMS}/fetch.sh"),
-        0o644,
-        include_str!("node/fetch.sh"),
-    );
+    add_program(machine, "fetch.sh", include_str!("node/fetch.sh"));
     machine.file(
         format!("{DIRECTORY}/bootstrap.crt"),
         0o644,

@@ -304,10 +304,33 @@ fn secrets_are_for_root_alone_in_both_forms() {
         [
             "jeroboam-prepare.service",
             "jeroboam-node.service",
+            "jeroboam-renew.timer",
+            "jeroboam-renew.service",
             "containerd.service",
             "kubelet.service"
         ]
     );
+}
+
+#[test]
+fn each_master_has_an_hour_of_its_own_to_renew_its_certificates_and_workers_need_none() {
+    let mut ask = ask(3, 1);
+    ask.groups[0].nodes = vec![0, 1, 24];
+    let hours = [("master-0", "00"), ("master-1", "01"), ("master-24", "00")];
+    for (name, hour) in hours {
+        let files = files(&write(&ask, name));
+        let timer = &files["/etc/systemd/system/jeroboam-renew.timer"];
+        assert!(
+            timer.contains(&format!("OnCalendar=*-*-* {hour}:17:00\n")),
+            "{timer}"
+        );
+        let service = &files["/etc/systemd/system/jeroboam-renew.service"];
+        assert!(service.contains("/opt/jeroboam/renew.sh") && !service.contains("WantedBy"));
+        assert!(files["/opt/jeroboam/renew.sh"].contains("kubeadm certs renew all"));
+        assert!(setting(&files, "OWN_API").ends_with(":6443"));
+    }
+    let worker = files(&write(&ask, "worker-0"));
+    assert!(!worker.keys().any(|path| path.contains("renew")));
 }
 
 #[test]
@@ -492,6 +515,35 @@ fn the_largest_user_data_fits_nova_and_is_of_its_readers_type() {
             )
             .unwrap();
         }
+    }
+}
+
+#[test]
+fn programs_come_without_comments_and_are_whole() {
+    for name in ["prepare.sh", "join.sh", "pause.sh", "fetch.sh", "renew.sh"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/node")
+            .join(name);
+        let written = std::fs::read_to_string(path).unwrap();
+        let given = without_comments(&written);
+        assert!(given.starts_with("set -u\n"), "{name}: {given}");
+        let code = |text: &str| {
+            let lines = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("# "))
+                .count();
+            (lines, text.lines().last().map(str::to_owned))
+        };
+        assert_eq!(code(&written), code(&given), "{name}: only comments may go");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        std::fs::write(&path, &given).unwrap();
+        let read = std::process::Command::new("/bin/sh")
+            .arg("-n")
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(read.status.success(), "{name}: {read:?}");
     }
 }
 

@@ -1,5 +1,6 @@
-"""Machines die, and others take their places without anybody asking."""
+"""Machines die, labels are lost and certificates end, and all of it is mended without anybody asking."""
 
+import ssl
 import threading
 import time
 
@@ -46,6 +47,50 @@ def replaced(cloud, kube, cluster, lost, servers):
     check(all(present[name] == server for name, server in servers.items() if name != lost), "others were replaced too")
     health(cloud, cluster, "HEALTHY")
     return shown["status_reason"]
+
+
+def a_label_that_was_taken_is_put_back(cloud, kube, cluster):
+    """Somebody takes a node's role, and the next look at the cluster's health gives it back."""
+    name, label = min(name for name in cloud.servers(cluster["uuid"]) if "worker" in name), "magnum.openstack.org/role"
+    kube.run("label", "node", name, f"{label}-", "mine=kept")
+    wait("the label is put back", lambda: kube.nodes()[name]["metadata"]["labels"].get(label) == "worker", 60)
+    check(kube.nodes()[name]["metadata"]["labels"]["mine"] == "kept", "a label of the tenant's own is gone")
+
+
+def certificate(address):
+    """What the API of one master shows."""
+    return ssl.get_server_certificate((address, 6443), timeout=5)
+
+
+def a_master_renews_its_certificates(cloud, kube, cluster):
+    """As on the day when they have few days left, while a client writes: every program of the control plane takes them."""
+    servers = cloud.servers(cluster["uuid"])
+    name = max(name for name in servers if "master" in name)
+    master = servers[name]
+    check(cloud.inside(master, "systemctl", "is-active", "jeroboam-renew.timer").strip() == "active", "no timer runs")
+    cloud.inside(master, "systemctl", "start", "jeroboam-renew.service")
+    pods = kube.show("pods", "--namespace", "kube-system", "-l", "jeroboam.openstack.org/renewed")["items"]
+    check(not pods, "certificates were renewed on their first day")
+    ports = cloud.tenant.network.ports(device_id=master)
+    address = next(one for port in ports for one in cloud.tenant.network.ips(port_id=port.id)).floating_ip_address
+    before, begun = certificate(address), time.monotonic()
+    with Writing(kube, cluster) as writing:
+        said = cloud.inside(master, "env", "RENEW_BEFORE_DAYS=400", "sh", "/opt/jeroboam/renew.sh")
+        seconds = time.monotonic() - begun
+        check("certificates are renewed" in said, said)
+    check(certificate(address) != before, "the API shows the certificate of before")
+
+    def taken():
+        pods = kube.show("pods", "--namespace", "kube-system", "-l", "jeroboam.openstack.org/renewed")["items"]
+        ready = {pod["metadata"]["name"] for pod in pods for one in pod["status"].get("conditions", [])
+                 if (one["type"], one["status"]) == ("Ready", "True")}
+        parts = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+        return ready == {f"{part}-{name}" for part in parts}
+    # The kubelet of 1.20 tells that a program without a probe of its readiness is ready when it looks at the pod anyway.
+    wait("the control plane runs with its new certificates", taken, 240, 1)
+    is_whole(cloud, kube, cluster, 3)
+    health(cloud, cluster, "HEALTHY")
+    return f"{seconds:.0f} s; {writing}"
 
 
 class Single:
@@ -127,6 +172,10 @@ def heal(cloud, step, directory):
     expected = {"api": "ok"} | {f"{name}.Ready": "True" for name in cloud.servers(cluster["uuid"])}
     check(seen == expected, f"the reason is {seen}")
     step("HEALTHY, with every node by its name")
+    a_label_that_was_taken_is_put_back(cloud, kube, cluster)
+    step("a label that somebody took from a node is back")
+    said = a_master_renews_its_certificates(cloud, kube, cluster)
+    step(f"a master renewed its certificates: {said}")
     said = a_lost_master_is_replaced(cloud, kube, cluster)
     step(f"a master's machine died and was replaced: {said}")
     said = a_lost_worker_is_replaced(cloud, kube, cluster)
