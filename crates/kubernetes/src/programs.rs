@@ -217,7 +217,7 @@ fn the_first_master_of_a_newer_version_describes_the_cluster_before_it_joins() {
 fn the_last_master_of_a_newer_version_updates_what_kubeadm_installs() {
     let calls = joining("v1.31.2", "v1.30.9", &[]);
     let position = |what: &str| calls.iter().position(|call| call.starts_with(what));
-    assert_eq!(position("init phase upload-config"), None);
+    assert_eq!(position("init phase upload-config kubelet"), None);
     assert!(
         position("join") < position("init phase addon kube-proxy"),
         "{calls:?}"
@@ -232,12 +232,15 @@ fn the_last_master_of_a_newer_version_updates_what_kubeadm_installs() {
         without_dns.last().map(String::as_str),
         Some("init phase addon kube-proxy")
     );
-    // One more master of the same version changes nothing.
+    // One more master of the same version writes who the masters are now, and changes nothing else.
     let same = joining("v1.31.2-vendor.1", "v1.31.2", &[]);
+    let position = |what: &str| same.iter().position(|call| call.starts_with(what));
     assert!(
-        same.last().is_some_and(|call| call.starts_with("join")),
+        position("init phase certs apiserver") < position("init phase upload-config kubeadm"),
         "{same:?}"
     );
+    assert_eq!(position("init phase upload-config kubelet"), None);
+    assert_eq!(position("join"), Some(same.len() - 1), "{same:?}");
 }
 
 /// A machine that joins in a stage of a rotation: kubeadm writes what it knows the API by, with one authority.

@@ -68,24 +68,26 @@ others_differ() {
     return 1
 }
 
-# kubeadm joins by the cluster's own description of itself. A master of another version than the rest is the first of
-# an upgrade, and writes what the kubeadm of its version wants to read there.
+# kubeadm joins by the cluster's own description of itself, and wants the names there in the API's certificate. So a
+# master writes there first what is so today: other masters have come and gone since. One of another version than the
+# rest is the first of an upgrade, and writes what the kubeadm of its version wants to read.
 describe_cluster() {
     kubeadm init phase kubeconfig admin --config /etc/jeroboam/init.yaml || return
     # Since 1.29 that alone has no rights in a cluster of before.
     kubeadm init phase kubeconfig super-admin --config /etc/jeroboam/init.yaml 2>/dev/null || :
     kubeadm init phase upload-config kubeadm --config /etc/jeroboam/init.yaml || return
-    # It has done its work when it begins to wait for the object of this node, which is not there yet.
-    timeout 20 kubeadm init phase upload-config kubelet --config /etc/jeroboam/init.yaml || :
+    if others_differ; then
+        # It has done its work when it begins to wait for the object of this node, which is not there yet.
+        timeout 20 kubeadm init phase upload-config kubelet --config /etc/jeroboam/init.yaml || :
+    fi
     rm -f "$root/etc/kubernetes/super-admin.conf"
 }
 
 # before_join: what a master needs besides what kubeadm does.
 before_join() {
     forget_old_self
-    # With the names of today: those that the cluster keeps are of the day when it was made.
     kubeadm init phase certs apiserver --config /etc/jeroboam/init.yaml || return
-    ! others_differ || describe_cluster
+    describe_cluster
 }
 
 # What kubeadm has installed in the cluster follows when its last master is of the new version.
