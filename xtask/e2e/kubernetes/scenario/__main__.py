@@ -15,6 +15,7 @@ from .compare import compare
 from .heal import heal
 from .life import deleted, life
 from .masters import masters
+from .restore import restore
 from .rotation import rotation
 from .upgrade import upgrade
 
@@ -36,7 +37,7 @@ def main():
     arguments.add_argument("--program", required=True, help=argparse.SUPPRESS)
     arguments.add_argument("--image-root", required=True, help=argparse.SUPPRESS)
     arguments.add_argument("--state-dir", default="/var/tmp/jeroboam-e2e", help="where disks and logs are")
-    arguments.add_argument("--only", choices=["life", "masters", "upgrade", "rotation", "heal"], help="one of the clusters")
+    arguments.add_argument("--only", choices=["life", "masters", "upgrade", "rotation", "heal", "restore"], help="one of the clusters")
     arguments.add_argument("--compare", action="store_true", help="also boot the same user-data by a plain script")
     given = arguments.parse_args()
     certificates = os.path.join(given.state_dir, "certificates")
@@ -57,6 +58,8 @@ def main():
             deleted(cloud, step, rotation(cloud, step, os.path.join(certificates, "rotation")))
         if given.only in (None, "heal"):
             deleted(cloud, step, heal(cloud, step, os.path.join(certificates, "heal")))
+        if given.only in (None, "restore"):
+            deleted(cloud, step, restore(cloud, step, os.path.join(certificates, "restore")))
     except Failed as failure:
         keep = shutil.copy(cloud.facts["log"], "/tmp/jeroboam-e2e.log")
         print(f"FAILED: {failure}\nThe service's log: {keep}", file=sys.stderr, flush=True)
