@@ -124,7 +124,8 @@ class Cloud:
 
     def client(self, *arguments):
         """The unmodified `openstack` client; gives its standard output."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
+        # `coe cluster config` of python-magnumclient reads SHELL, which services that run tests do not set.
+        own = {"SHELL": "/bin/bash"} | {name: value for name, value in os.environ.items() if not name.startswith("OS_")}
         done = subprocess.run([os.environ["E2E_OPENSTACK"], *arguments], env=own | self.variables, capture_output=True,
                               text=True, timeout=PATIENCE, check=False)
         check(done.returncode == 0, f"openstack {' '.join(arguments)}: {done.stderr.strip()}")
