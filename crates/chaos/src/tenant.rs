@@ -134,16 +134,18 @@ impl Tenant {
         }
     }
 
-    /// Asks for a change. An answer may be lost after the work was done: then it has been asked for.
-    pub async fn change(&self, asked: &Asked) -> anyhow::Result<()> {
+    /// Asks for a change. An answer may be lost after the work was done: then it has been asked for. False when the
+    /// cluster is busy with something else, or with just this.
+    pub async fn change(&self, asked: &Asked) -> anyhow::Result<bool> {
         let Asked { method, path, body } = asked;
         for _ in 0..TRIES {
             let (status, answer) = self.call(method.clone(), path, body.as_ref()).await?;
             let text = answer.to_string();
             match status.as_u16() {
-                200..300 => return Ok(()),
-                404 if *method == Method::DELETE => return Ok(()),
-                409 if text.contains("already exists") => return Ok(()),
+                200..300 => return Ok(true),
+                404 if *method == Method::DELETE => return Ok(true),
+                409 if text.contains("already exists") => return Ok(true),
+                409 if text.contains("while its status is UPDATE_IN_PROGRESS") => return Ok(false),
                 409 if text.contains("meanwhile") => {}
                 _ if is_cloudy(&answer) => {}
                 _ => bail!("{method} {path} answered {status}: {answer}"),

@@ -187,12 +187,14 @@ impl Changes<'_> {
         };
         for turn in 0..CHANGES {
             let asked = again.as_ref().filter(|_| turn > 0).unwrap_or(asked);
-            self.tenant.change(asked).await?;
             let limits = if asked.is_upgrade() { UPGRADE_STAGES } else { 1 };
             let patience = Duration::from_secs(UPDATE_MINS * 60) * limits + SLACK;
+            let is_accepted = self.tenant.change(asked).await?;
             let shown = wait(self.tenant, self.name, patience).await?;
             let shown = shown.unwrap_or_default();
             match shown["status"].as_str() {
+                // A repair came first, or the answer to the same question was lost: asked again, it is as wished.
+                Some(_) if !is_accepted => {}
                 Some("UPDATE_COMPLETE" | "CREATE_COMPLETE") => {
                     self.tally.changed();
                     let expected = self.masters + self.workers + self.more.unwrap_or(0);
