@@ -16,6 +16,7 @@ use jeroboam_store::Store;
 use jeroboam_types::Millis;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::App;
 use crate::auth::Tokens;
@@ -42,6 +43,9 @@ pub(crate) struct Site {
     pub(crate) policy_servers: Arc<Servers>,
     pub(crate) sessions: Sessions,
     pub(crate) memory: Memory,
+    /// Lists that may be made at a time. Each holds all its rows, so this bounds the memory that many of them take, and
+    /// leaves a connection to the database to short requests.
+    pub(crate) lists: Semaphore,
     /// Those that new clusters may be made with.
     pub(crate) drivers: Drivers,
     pub(crate) metrics: Metrics,
@@ -59,6 +63,8 @@ impl Site {
             metrics.clone(),
         );
         let options = &app.config.drivers;
+        let connections =
+            usize::try_from(app.config.database.max_pool_size).unwrap_or(Semaphore::MAX_PERMITS);
         let rulebook = Rulebook::new(PolicyFiles::new(&app.config), (app.clock)());
         let policy_servers = Servers::new(&app.config).unwrap_or_else(|error| {
             tracing::error!(%error, "rules that ask a server refuse everything");
@@ -67,6 +73,7 @@ impl Site {
         let policy_servers = Arc::new(policy_servers);
         Self {
             memory: Memory::new(app.config.api.lookups_kept),
+            lists: Semaphore::new(connections.saturating_sub(1).clamp(1, Semaphore::MAX_PERMITS)),
             drivers: app
                 .drivers
                 .offered(&options.disabled_drivers, &options.enabled_beta_drivers),
@@ -97,6 +104,12 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn store(&self) -> &Store {
         &self.site.app.store
+    }
+
+    /// Waits until it is this list's turn, which lasts until the answer is made.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it.
+        self.site.lists.acquire().await.ok()
     }
 
     pub(crate) fn config(&self) -> &Config {

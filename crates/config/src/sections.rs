@@ -299,7 +299,7 @@ sections! {
     Database {
         /// URL of the database, as SQLAlchemy writes it. Four slashes begin an absolute path of SQLite.
         connection: SecretString = Text("sqlite:///$state_path/jeroboam.sqlite");
-        /// Most open connections.
+        /// Most open connections. Lists use all but one of them at most.
         max_pool_size: u32 = Text("5"), positive;
         /// Further attempts to connect at start; -1 never gives up.
         max_retries: i64 = Text("10");

@@ -34,6 +34,7 @@ pub(crate) async fn list(cx: &Context, detail: bool) -> ApiResult<Response> {
     let paging = Paging::parse(&cx.query, cx.config().api.max_limit)?;
     let key = SortKey::parse(Table::Templates, paging.sort_key()).ok_or_else(|| paging.bad_sort_key())?;
     let permit = cx.caller.may(action, Target::Own).await?;
+    let _turn = cx.turn().await;
     let listed = cx
         .store()
         .templates()
