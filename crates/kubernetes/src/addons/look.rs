@@ -197,6 +197,7 @@ async fn stuck(api: &Api, name: &str) -> Result<Option<String>, String> {
                     told
                 };
                 let image = &container.image;
+                let cause = innermost(&cause);
                 let text = format!("image {image} cannot be pulled ({}): {cause}", waiting.reason);
                 return Ok(Some(short(&text)));
             }
@@ -229,8 +230,61 @@ async fn told_by_events(api: &Api, pod: &Pod) -> Result<String, String> {
         .unwrap_or_default())
 }
 
+/// What those who pull an image put before the cause, each with the image's name once more.
+const WRAPPINGS: [&str; 5] = [
+    "Failed to pull image ",
+    "failed to pull and unpack image ",
+    "failed to resolve reference ",
+    "failed to do request",
+    "rpc error",
+];
+
+/// What somebody said first, without what others have put before it.
+fn innermost(message: &str) -> &str {
+    let mut rest = message.trim();
+    loop {
+        rest = match (rest.split_once(" desc = "), rest.split_once(": ")) {
+            (Some((code, within)), _) if code.starts_with("code = ") => within,
+            (_, Some((said, cause))) if WRAPPINGS.iter().any(|wrapping| said.starts_with(wrapping)) => cause,
+            _ => return rest,
+        }
+    }
+}
+
 /// What a tenant's objects say is cut, and is one line.
 fn short(text: &str) -> String {
     let text: String = text.chars().take(LONGEST_CAUSE).collect();
     text.replace(char::is_control, " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_of_a_pull_that_failed_comes_before_everything_is_cut() {
+        let image = format!("registry.example/{}/web:v1", "long/".repeat(20));
+        let cause = "dial tcp: lookup registry.example on 9.9.9.9:53: no such host";
+        let request = format!("Head \"https://registry.example/v2/web/manifests/v1\": {cause}");
+        let pull = format!(
+            "failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": failed to do request: {request}"
+        );
+        for said in [
+            format!("Failed to pull image \"{image}\": rpc error: code = Unknown desc = {pull}"),
+            format!("Failed to pull image \"{image}\": {pull}"),
+            pull,
+        ] {
+            assert_eq!(innermost(&said), request);
+        }
+        let missing = format!("failed to resolve reference \"{image}\": {image}: not found");
+        assert_eq!(innermost(&missing), format!("{image}: not found"));
+        for plain in [
+            "Back-off pulling image \"web:v1\"",
+            "",
+            "rpc error",
+            "code = 5: x",
+        ] {
+            assert_eq!(innermost(plain), plain);
+        }
+    }
 }
