@@ -45,6 +45,10 @@ impl Hand<'_> {
     pub(crate) async fn take(self, step: Step, entry: Option<Entry>) -> Result<Taken, StoreError> {
         debug!(step = ?step, "step");
         let key = step.key().clone();
+        let entry = match entry {
+            Some(entry) => Some(self.within_budget(entry).await?),
+            None => None,
+        };
         match (step, entry) {
             (Step::Make(_), entry) => self.make(key, entry).await,
             (Step::Await(_), Some(entry)) => self.look(entry).await,
@@ -52,6 +56,18 @@ impl Hand<'_> {
             (Step::Drop(_), Some(entry)) => self.drop(entry).await,
             (_, None) => self.removed(key).await,
         }
+    }
+
+    /// What is tried again with a new wish has the time of that: no more of it than of any first try.
+    async fn within_budget(&self, mut entry: Entry) -> Result<Entry, StoreError> {
+        let options = &self.context.engine.options;
+        let latest = self.context.now().plus(options.budgets.of(&entry.spec));
+        let is_bounded = matches!(entry.phase, Phase::Intended | Phase::Made | Phase::Dropping);
+        if is_bounded && entry.give_up_at > latest {
+            entry.give_up_at = latest;
+            self.put(entry.clone()).await?;
+        }
+        Ok(entry)
     }
 
     async fn make(&self, key: Key, entry: Option<Entry>) -> Result<Taken, StoreError> {

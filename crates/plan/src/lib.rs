@@ -169,6 +169,7 @@ impl Draft<'_> {
         // Before its new needs are there, so that what is no longer needed can go meanwhile.
         if let Some(entry) = entry.filter(|entry| is_outdated(entry, resource)) {
             return match entry.phase {
+                Phase::Dropping if self.now >= entry.give_up_at => self.steps.push(Step::GiveUp(key.clone())),
                 Phase::Dropping => self.due(entry, Step::Drop(key.clone())),
                 _ => self.steps.push(Step::Drop(key.clone())),
             };

@@ -279,6 +279,18 @@ fn a_resize_makes_and_drops_nodes_and_looks_at_the_coe_anew() {
 }
 
 #[test]
+fn what_is_dropped_to_be_made_of_other_nodes_has_a_budget_too() {
+    let (before, after) = (swarm(&["a", "b"]), swarm(&["a"]));
+    let mut ledger = built(&before);
+    let coe = ledger.values_mut().find(|entry| entry.spec == Spec::Coe).unwrap();
+    coe.phase = Phase::Dropping;
+    coe.give_up_at = NOW;
+    let given_up = Step::GiveUp(coe.key.clone());
+    let plan = plan(&Goal::Present(after), &ledger, &BTreeSet::new(), NOW);
+    assert!(plan.steps.contains(&given_up), "{plan:?}");
+}
+
+#[test]
 fn what_can_go_goes_although_the_growth_fails() {
     let graph = swarm(&["b", "c"]);
     let mut half = built(&swarm(&["a", "b"]));

@@ -14,6 +14,7 @@ mod crash;
 mod deadline;
 mod diagnosis;
 mod failure;
+mod faults;
 mod healing;
 mod house;
 mod identity;

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 use jeroboam_cloud::Find;
-use jeroboam_driver::Driver;
 use jeroboam_engine::{Clock, SystemClock};
 use jeroboam_plan::ledger::nodes_seen;
 use jeroboam_store::{ChangeError, ClusterChange, NewCluster, Standing};
-use jeroboam_swarm::SwarmDriver;
 use jeroboam_types::nodegroup::{DEFAULT_MASTER, DEFAULT_WORKER, ROLE_MASTER, ROLE_WORKER, first_nodes};
 use jeroboam_types::roll::{Order, Source};
 use jeroboam_types::{
@@ -229,6 +227,8 @@ impl House {
 
     /// Asks for new authorities.
     pub async fn rotate(&self, cluster: ClusterId) {
+        let name = self.template.driver.as_deref().unwrap();
+        let driver = self.drivers.named(name).unwrap();
         self.change(cluster, Change::RotateAuthorities, |standing, change| {
             let stage = match trust::is_rotating(&standing.groups) {
                 true => standing.ask.trust(),
@@ -238,7 +238,7 @@ impl House {
                 let mut group = group.clone();
                 let present = standing.ask.revision(&group);
                 let seen = nodes_seen(&standing.ledger, &group.name);
-                group.begin_rotation(present, SwarmDriver.trust_of(&group, stage), &seen);
+                group.begin_rotation(present, driver.trust_of(&group, stage), &seen);
                 group.status = Status::UpdateInProgress;
                 change.groups.push(group);
             }
