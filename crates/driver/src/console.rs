@@ -8,21 +8,32 @@
 pub struct Diagnosis {
     /// The cause, for the tenant.
     pub cause: String,
-    /// True when no time will make the machine a node.
-    pub is_final: bool,
+    /// Whether it may pass.
+    pub outlook: Outlook,
+}
+
+/// What becomes of a cause when nobody does anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outlook {
+    /// It may pass.
+    Passing,
+    /// It stays unless somebody changes something. What has lasted for a while may be given up.
+    Lasting,
+    /// No time will make the machine a node.
+    Final,
 }
 
 impl Diagnosis {
-    fn passing(cause: impl Into<String>) -> Self {
+    fn new(cause: impl Into<String>, outlook: Outlook) -> Self {
         Self {
             cause: cause.into(),
-            is_final: false,
+            outlook,
         }
     }
 }
 
 /// Characters of a cause.
-const LONGEST: usize = 200;
+const LONGEST: usize = 300;
 
 /// Characters of a word from which on it may be a key or a token.
 const LONGEST_WORD: usize = 40;
@@ -31,7 +42,13 @@ const LONGEST_WORD: usize = 40;
 const OURS: &str = "jeroboam: ";
 
 /// What they say when an image can never make a node.
-const FINAL: &[&str] = &["kubeadm is missing"];
+const FINAL: &[&str] = &["kubeadm is missing", "kubelet is missing"];
+
+/// What they say of what does not mend itself, by beginning and end of the words before the cause.
+const LASTING: &[(&str, &str)] = &[
+    ("image ", " cannot be pulled"),
+    ("the kubelet does not start", ""),
+];
 
 /// What others say, and what it means; what stands first is nearest to the cause.
 const SIGNS: &[(&str, &str)] = &[
@@ -72,6 +89,8 @@ const SIGNS: &[(&str, &str)] = &[
         "Failed to start Raise network interfaces",
         "the machine has no network",
     ),
+    ("[WARNING]: Running module ", "cloud-init failed"),
+    ("Failed to start cloud-", "cloud-init failed"),
     ("Failed to start Initial cloud-init job", "cloud-init failed"),
     (
         "Failed to start Apply the settings specified in cloud-config",
@@ -89,6 +108,17 @@ const SIGNS: &[(&str, &str)] = &[
     ("No bootable device", "the machine does not find anything to boot"),
 ];
 
+/// Of their meanings those that do not mend themselves: a machine is set up once.
+const DEAD: &[&str] = &[
+    "the kernel panicked",
+    "cloud-init cannot read its user-data",
+    "cloud-init found neither metadata service nor config drive",
+    "cloud-init failed",
+    "the machine stopped in emergency mode",
+    "the machine does not find its disk",
+    "the machine does not find anything to boot",
+];
+
 /// Of the signs above, what a machine may say although all is well.
 const ONLY_IF_FAILED: &str = "169.254.169.254";
 
@@ -104,7 +134,10 @@ pub fn diagnose(console: &str) -> Option<Diagnosis> {
     if let Some((sign, meaning)) = SIGNS.first()
         && let Some(line) = said(sign)
     {
-        return Some(Diagnosis::passing(quoted(meaning, after(line, sign))));
+        return Some(Diagnosis::new(
+            quoted(meaning, after(line, sign)),
+            outlook_of(meaning),
+        ));
     }
     let ours = || {
         lines
@@ -113,29 +146,40 @@ pub fn diagnose(console: &str) -> Option<Diagnosis> {
             .filter_map(|line| Some(line.split_once(OURS)?.1.trim()))
     };
     if let Some(words) = ours().find(|words| FINAL.iter().any(|end| words.starts_with(end))) {
-        return Some(Diagnosis {
-            cause: guarded(words),
-            is_final: true,
-        });
+        return Some(Diagnosis::new(guarded(words), Outlook::Final));
     }
     if let Some(words) = ours().next() {
-        return Some(Diagnosis::passing(guarded(words)));
+        let lasts = |(begin, end): &(&str, &str)| words.starts_with(begin) && words.contains(end);
+        let outlook = match LASTING.iter().any(lasts) {
+            true => Outlook::Lasting,
+            false => Outlook::Passing,
+        };
+        return Some(Diagnosis::new(guarded(words), outlook));
     }
     if let Some((sign, meaning, line)) = SIGNS
         .iter()
         .skip(1)
         .find_map(|(sign, meaning)| Some((sign, meaning, said(sign)?)))
     {
-        return Some(Diagnosis::passing(match meaning.starts_with("an image") {
+        let cause = match meaning.starts_with("an image") {
             true => quoted(meaning, &line[line.find(sign).unwrap_or(0)..]),
             false => (*meaning).to_owned(),
-        }));
+        };
+        return Some(Diagnosis::new(cause, outlook_of(meaning)));
     }
+    let passing = |cause: &str| Diagnosis::new(cause, Outlook::Passing);
     if lines.iter().all(|line| line.trim().is_empty()) {
-        return Some(Diagnosis::passing("its console is empty: it has not booted"));
+        return Some(passing("its console is empty: it has not booted"));
     }
     let is_done = said("Cloud-init").is_some_and(|line| line.contains("finished"));
-    is_done.then(|| Diagnosis::passing("cloud-init has finished without a trace of its user-data"))
+    is_done.then(|| passing("cloud-init has finished without a trace of its user-data"))
+}
+
+fn outlook_of(meaning: &str) -> Outlook {
+    match DEAD.contains(&meaning) {
+        true => Outlook::Lasting,
+        false => Outlook::Passing,
+    }
 }
 
 fn after<'a>(line: &'a str, sign: &str) -> &'a str {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use jeroboam_cloud::compute as nova;
-use jeroboam_driver::console::{Diagnosis, diagnose};
+use jeroboam_driver::console::{Diagnosis, Outlook, diagnose};
 use jeroboam_driver::{Access, Key, Made};
 use jeroboam_plan::Entry;
 use jeroboam_types::{ClusterId, Fault};
@@ -31,9 +31,13 @@ const LINES: u32 = 500;
 #[derive(Clone, Default)]
 pub(crate) struct Diagnoses(Arc<Mutex<HashMap<ClusterId, Known>>>);
 
+#[derive(Clone)]
 struct Known {
     at: Instant,
+    /// What is told of each node.
     text: String,
+    /// True when one of them will not become a node by itself.
+    lasts: bool,
 }
 
 impl Diagnoses {
@@ -47,7 +51,8 @@ impl Diagnoses {
     }
 }
 
-/// A COE that is not ready, with what the consoles of late nodes say. One that can never become ready is broken.
+/// A COE that is not ready, with what the consoles of late nodes say. One that can never become ready is broken, and one
+/// with a node that does not mend itself is stuck.
 pub(crate) async fn explain(
     context: &Context<'_>,
     entry: &Entry,
@@ -60,13 +65,14 @@ pub(crate) async fn explain(
     }
     let cluster = context.cluster.uuid;
     let diagnoses = &context.engine.diagnoses;
-    let fresh = |known: &Known| (known.at.elapsed() < AGAIN).then(|| known.text.clone());
+    let fresh = |known: &Known| (known.at.elapsed() < AGAIN).then(|| known.clone());
     let known = diagnoses.lock().get(&cluster).and_then(fresh);
-    let text = match known {
-        Some(text) => text,
+    let known = match known {
+        Some(known) => known,
         None => {
             let found = read(context, made, access).await;
-            if let Some((node, diagnosis)) = found.iter().find(|(_, diagnosis)| diagnosis.is_final) {
+            let is_final = |diagnosis: &Diagnosis| diagnosis.outlook == Outlook::Final;
+            if let Some((node, diagnosis)) = found.iter().find(|(_, diagnosis)| is_final(diagnosis)) {
                 info!(resource = %node, cause = diagnosis.cause, "a node can never become one");
                 let fault = Fault {
                     resource: node.to_string(),
@@ -76,21 +82,25 @@ pub(crate) async fn explain(
                 };
                 return Look::Broken((fault, false));
             }
-            let found = found.iter();
-            let told = found.map(|(node, diagnosis)| format!("{}: {}", node.name(), diagnosis.cause));
-            let text = told.collect::<Vec<_>>().join("; ");
+            let told = found
+                .iter()
+                .map(|(node, diagnosis)| format!("{}: {}", node.name(), diagnosis.cause));
             let known = Known {
                 at: Instant::now(),
-                text: text.clone(),
+                text: told.collect::<Vec<_>>().join("; "),
+                lasts: found
+                    .iter()
+                    .any(|(_, diagnosis)| diagnosis.outlook == Outlook::Lasting),
             };
-            diagnoses.lock().insert(cluster, known);
-            text
+            diagnoses.lock().insert(cluster, known.clone());
+            known
         }
     };
-    Look::Pending(match text.is_empty() {
-        true => seen,
-        false => format!("{seen}; {text}"),
-    })
+    match (known.text.as_str(), known.lasts) {
+        ("", _) => Look::Pending(seen),
+        (text, true) => Look::Stuck(format!("{seen}; {text}")),
+        (text, false) => Look::Pending(format!("{seen}; {text}")),
+    }
 }
 
 /// What the consoles of some late nodes say.

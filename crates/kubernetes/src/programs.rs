@@ -57,9 +57,10 @@ impl Machine {
             "ip",
             "case $* in -batch*) cat >>\"$CALLS\" ;; *) echo '2: ens3    inet 10.0.0.5/28' ;; esac",
         );
-        for name in ["systemctl", "modprobe", "sleep"] {
+        for name in ["kubelet", "systemctl", "modprobe", "sleep"] {
             machine.program(name, ":");
         }
+        machine.install("images.sh");
         machine
     }
 
@@ -77,6 +78,17 @@ impl Machine {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
+    /// One of our programs, where others find it.
+    fn install(&self, script: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/node")
+            .join(script);
+        self.write(
+            &format!("root/opt/jeroboam/{script}"),
+            &fs::read_to_string(path).unwrap(),
+        );
+    }
+
     /// A program that notes its arguments and then does something.
     fn program(&self, name: &str, what: &str) {
         let path = format!("bin/{name}");
@@ -88,6 +100,10 @@ impl Machine {
     }
 
     fn run(&self, script: &str) -> Output {
+        self.command(script).output().unwrap()
+    }
+
+    fn command(&self, script: &str) -> Command {
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("src/node")
             .join(script);
@@ -95,7 +111,7 @@ impl Machine {
         let mut command = Command::new("/bin/sh");
         command.arg(script).arg(self.path("root"));
         command.env("PATH", search).env("CALLS", self.path("calls"));
-        command.output().unwrap()
+        command
     }
 
     /// Calls of a program, in order.
@@ -367,17 +383,156 @@ fn sandboxes_are_made_of_an_image_that_can_be_had() {
         ] {
             let machine = Machine::new(&[("IMAGES", images)]);
             machine.write("root/etc/containerd/config.toml", config);
-            machine.program("crictl", if is_there { ":" } else { "exit 1" });
+            let crictl = "case $3 in inspecti) exit 1 ;; esac";
+            machine.program("crictl", if is_there { ":" } else { crictl });
             for _ in 0..2 {
-                assert!(machine.run("pause.sh").status.success());
+                assert!(machine.run("images.sh").status.success());
             }
             let changed = machine.read("root/etc/containerd/config.toml");
             let is_changed = !is_there && !images.is_empty();
             assert_eq!(changed.contains(wanted), is_changed, "{changed}");
             assert_eq!(changed == config, !is_changed);
             // Once: what is written already is no reason to stop containerd again.
-            assert_eq!(machine.calls("systemctl").len(), usize::from(is_changed));
+            let restarts = "systemctl restart containerd.service";
+            let calls = machine.calls("systemctl");
+            let restarted = calls.iter().filter(|call| *call == restarts).count();
+            assert_eq!(restarted, usize::from(is_changed));
         }
+    }
+}
+
+/// A node whose kubeadm knows its images; crictl has those of `there`, and cannot pull others but what `pulls` says.
+fn with_images(role: &str, there: &str, pulls: &str, settings: &[(&str, &str)]) -> Machine {
+    let mut all = vec![("ROLE", role), ("IMAGES", "mirror.example/kube")];
+    all.extend(settings);
+    let machine = Machine::new(&all);
+    let sandbox = "  sandbox_image = \"mirror.example/kube/pause:v9\"\n";
+    machine.write("root/etc/containerd/config.toml", sandbox);
+    let names = ["kube-apiserver", "etcd", "kube-proxy", "pause", "coredns/coredns"];
+    let list = names
+        .map(|name| format!("mirror.example/kube/{name}:v1"))
+        .join("\\n");
+    let kubeadm = format!("case $1 in version) echo v1.31.2 ;; config) printf '{list}\\n' ;; esac");
+    machine.program("kubeadm", &kubeadm);
+    let crictl = format!(
+        r#"for image; do :; done
+        case "$3 $image" in
+        inspecti*) case " {there} " in *" ${{image##*/}} "*) ;; *) exit 1 ;; esac ;;
+        pull*) {pulls} ;;
+        esac"#
+    );
+    machine.program("crictl", &crictl);
+    machine
+}
+
+#[test]
+fn what_a_node_cannot_do_without_is_there_before_it_joins() {
+    let of = |role: &str, settings: &[(&str, &str)]| {
+        let machine = with_images(role, "etcd:v1 pause:v9", ":", settings);
+        assert!(machine.run("join.sh").status.success());
+        let all = machine.read("calls");
+        assert!(
+            all.rfind("crictl") < all.rfind("kubeadm join").max(all.rfind("kubeadm init")),
+            "{all}"
+        );
+        let calls = machine.calls("crictl");
+        let pulled = calls
+            .iter()
+            .filter_map(|call| call.split_once(" pull mirror.example/kube/"));
+        pulled.map(|(_, image)| image.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("first", &[]),
+        ["kube-apiserver:v1", "kube-proxy:v1", "coredns:v1"]
+            .map(|name| { name.replace("coredns", "coredns/coredns") })
+    );
+    let without_dns = [("INIT_ARGUMENTS", "--skip-phases=addon/coredns")];
+    assert_eq!(of("first", &without_dns), ["kube-apiserver:v1", "kube-proxy:v1"]);
+    assert_eq!(of("master", &[]), ["kube-apiserver:v1", "kube-proxy:v1"]);
+    assert_eq!(of("worker", &[]), ["kube-proxy:v1"]);
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_told_with_the_cause_alone_and_tried_again() {
+    // As crictl says it.
+    let said = r#"E1123 09:21:39 812 remote_image.go:180] "PullImage from image service failed" err="no"
+FATA[0000] pulling image: rpc error: code = Unknown desc = failed to pull and unpack image "mirror.example/kube/kube-proxy:v1": failed to resolve reference "mirror.example/kube/kube-proxy:v1": failed to do request: Head "https://mirror.example/v2/kube/kube-proxy/manifests/v1": dial tcp: lookup mirror.example on 9.9.9.9:53: no such host"#;
+    let pulls = r#"[ -e "$CALLS.second" ] || { touch "$CALLS.second"; cat "${CALLS%/*}/said"; exit 1; }"#;
+    let machine = with_images("worker", "pause:v9", pulls, &[]);
+    machine.write("said", said);
+    let output = machine.run("join.sh");
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let expected = "jeroboam: image mirror.example/kube/kube-proxy:v1 cannot be pulled: Head \
+                    \"https://mirror.example/v2/kube/kube-proxy/manifests/v1\": dial tcp: lookup mirror.example on \
+                    9.9.9.9:53: no such host\n";
+    assert!(told.contains(expected), "{told}");
+    assert!(told.find(expected) < told.find("joining the cluster"), "{told}");
+    let calls = machine.calls("crictl");
+    assert_eq!(calls.iter().filter(|call| call.contains(" pull ")).count(), 2);
+
+    let machine = with_images("worker", "", "exit 1", &[]);
+    let output = machine.run("images.sh");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        told.starts_with("image mirror.example/kube/pause:v9 cannot be pulled: "),
+        "{told}"
+    );
+
+    // Until containerd runs nothing can be said of images.
+    let machine = with_images("worker", "", "exit 1", &[]);
+    machine.program("systemctl", "exit 3");
+    let output = machine.run("images.sh");
+    assert!(!output.status.success());
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "containerd does not run yet\n"
+    );
+    assert!(!machine.read("calls").contains(" pull "));
+}
+
+/// What a kubelet that ends says on the console, once for each time that it ends so.
+fn kubelet_ends(machine: &Machine, result: &str, journal: &str) -> String {
+    machine.program("journalctl", &format!("cat <<'END'\n{journal}\nEND"));
+    let mut command = machine.command("kubelet.sh");
+    command.env("SERVICE_RESULT", result).env("EXIT_STATUS", "255");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_kubelet_that_does_not_start_is_told_with_the_cause() {
+    let flag = "I1123 server.go:416] Version: v1.20.2\nF1123 09:21:39.1 123 server.go:157] unknown flag: --no-such-flag\n\
+                goroutine 1 [running]:\nk8s.io/klog.stacks(0xc00000e001)";
+    let machine = Machine::new(&[]);
+    fs::create_dir_all(machine.path("root/run")).unwrap();
+    for _ in 0..6 {
+        assert_eq!(
+            kubelet_ends(&machine, "exit-code", flag),
+            "",
+            "kubeadm has not configured it"
+        );
+    }
+    machine.write("root/var/lib/kubelet/kubeadm-flags.env", "");
+    let ends = |result: &str, journal: &str| kubelet_ends(&machine, result, journal);
+    let told = "jeroboam: the kubelet does not start: unknown flag: --no-such-flag\n";
+    for expected in ["", "", told, "", "", told] {
+        assert_eq!(ends("exit-code", flag), expected);
+    }
+    let command = "E1123 run.go:74] \"command failed\" err=\"failed to parse kubelet flag\"";
+    ends("exit-code", command);
+    ends("exit-code", command);
+    assert_eq!(
+        ends("exit-code", command),
+        "jeroboam: the kubelet does not start: \"command failed\" err=\"failed to parse kubelet flag\"\n"
+    );
+    // Stopped as it should be, it begins anew.
+    ends("exit-code", "");
+    ends("exit-code", "");
+    assert_eq!(ends("success", ""), "");
+    for expected in ["", "", "jeroboam: the kubelet does not start: it ends with 255\n"] {
+        assert_eq!(ends("signal", ""), expected);
     }
 }
 
@@ -452,8 +607,7 @@ fn fetching(answer: &str) -> Machine {
     let machine = Machine::new(&[("ROLE", "worker")]);
     machine.write("root/etc/jeroboam/bootstrap.token", "the token");
     machine.write("root/etc/jeroboam/bootstrap.url", "https://192.0.2.10:9513");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node/fetch.sh");
-    machine.write("root/opt/jeroboam/fetch.sh", &fs::read_to_string(script).unwrap());
+    machine.install("fetch.sh");
     machine.write("answer", answer);
     // `-X METHOD -o FILE` are its fourth to seventh words; the configuration comes on its standard input.
     machine.program(

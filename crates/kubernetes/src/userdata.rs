@@ -125,7 +125,14 @@ impl<'a> Own<'a> {
         };
         add_program(&mut machine, "prepare.sh", include_str!("node/prepare.sh"));
         add_program(&mut machine, "join.sh", include_str!("node/join.sh"));
-        add_program(&mut machine, "pause.sh", include_str!("node/pause.sh"));
+        add_program(&mut machine, "images.sh", include_str!("node/images.sh"));
+        add_program(&mut machine, "kubelet.sh", include_str!("node/kubelet.sh"));
+        // Known when units are read again; the kubelet need not be restarted for it.
+        machine.file(
+            "/etc/systemd/system/kubelet.service.d/20-jeroboam.conf",
+            0o644,
+            include_str!("node/kubelet.conf"),
+        );
         machine.secret(format!("{DIRECTORY}/node.env"), self.settings()?);
         self.add_join(&mut machine)?;
         if self.node.manager {

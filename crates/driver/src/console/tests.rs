@@ -47,14 +47,19 @@ fn the_last_telling_line_of_a_console_is_the_cause() {
             "cloud-init found neither metadata service nor config drive",
         ),
         ("connect: Network is unreachable\n", "the machine has no network"),
+        (
+            "cloud-init[123]: 2026-11-23 09:33:17,095 - util.py[WARNING]: Running module write-files (<module \
+             'cloudinit.config.cc_write_files' from '/usr/lib/python3/dist-packages/cloudinit/config/cc_write_files.py'>) failed\n",
+            "cloud-init failed",
+        ),
+        (
+            "[FAILED] Failed to start cloud-final.service… Execute cloud user/final scripts.\n",
+            "cloud-init failed",
+        ),
     ];
     for (said, expected) in cases {
         let found = diagnose(&format!("{booted}{said}")).unwrap();
-        assert_eq!(
-            (found.cause.as_str(), found.is_final),
-            (expected, false),
-            "{said}"
-        );
+        assert_eq!(found.cause, expected, "{said}");
     }
     assert_eq!(
         cause("\r\n \r\n").as_deref(),
@@ -69,14 +74,43 @@ fn the_last_telling_line_of_a_console_is_the_cause() {
 
 #[test]
 fn an_image_that_is_made_for_something_else_is_final() {
-    let console = "jeroboam: this node has its keys\r\njeroboam: kubeadm is missing: this image is not made for Kubernetes\r\n\
-                   jeroboam: waiting for something\r\n";
-    let found = diagnose(console).unwrap();
-    assert_eq!(
-        found.cause,
-        "kubeadm is missing: this image is not made for Kubernetes"
-    );
-    assert!(found.is_final);
+    for program in ["kubeadm", "kubelet"] {
+        let cause = format!("{program} is missing: this image is not made for Kubernetes");
+        let console = format!(
+            "jeroboam: this node has its keys\r\njeroboam: {cause}\r\njeroboam: waiting for something\r\n"
+        );
+        let found = diagnose(&console).unwrap();
+        assert_eq!((found.cause, found.outlook), (cause, Outlook::Final));
+    }
+}
+
+#[test]
+fn what_does_not_mend_itself_is_told_from_what_may_pass() {
+    let outlook = |said: &str| diagnose(said).unwrap().outlook;
+    for lasting in [
+        "jeroboam: image mirror.example/kube-apiserver:v1.31.2 cannot be pulled: dial tcp: i/o timeout",
+        "jeroboam: the kubelet does not start: unknown flag: --no-such-flag",
+        "Kernel panic - not syncing: Attempted to kill init!",
+        "util.py[WARNING]: Failed loading yaml blob. Invalid format at line 3",
+        "[FAILED] Failed to start Initial cloud-init job (metadata service crawler).",
+        "You are in emergency mode. After logging in, type \"journalctl -xb\"",
+    ] {
+        assert_eq!(outlook(lasting), Outlook::Lasting, "{lasting}");
+        // What came later counts.
+        let later = format!("{lasting}\r\njeroboam: joining the cluster as soon as it answers\r\n");
+        if !lasting.starts_with("Kernel") {
+            assert_eq!(outlook(&later), Outlook::Passing, "{later}");
+        }
+    }
+    for passing in [
+        "jeroboam: not a node yet: image of something",
+        "jeroboam: no keys yet: the service does not answer at https://192.0.2.1:9513",
+        "kubelet: failed to pull image: dial tcp: i/o timeout",
+        "connect: Network is unreachable",
+        "",
+    ] {
+        assert_eq!(outlook(passing), Outlook::Passing, "{passing}");
+    }
 }
 
 #[test]

@@ -115,3 +115,14 @@ async fn what_can_never_become_a_node_is_not_waited_for() {
         "server:worker-1: kubeadm is missing: this image is not made for Kubernetes"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_mend_itself_is_given_up_long_before_the_budget_ends() {
+    let said = "jeroboam: image mirror.example/etcd:3.5 cannot be pulled: no such host\r\n";
+    // A twentieth of it is waited.
+    let reason = failure(said, Duration::from_secs(60)).await;
+    assert_eq!(
+        reason,
+        "coe:swarm: 2 of 3 nodes are ready; worker-1: image mirror.example/etcd:3.5 cannot be pulled: no such host"
+    );
+}

@@ -157,16 +157,22 @@ if [ -e "$root/etc/jeroboam/bootstrap.token" ]; then
     say "this node has its keys"
 fi
 
-command -v kubeadm >/dev/null || {
-    say "kubeadm is missing: this image is not made for Kubernetes"
-    sleep 60
-    exit 1
-}
+for program in kubeadm kubelet; do
+    command -v "$program" >/dev/null || {
+        say "$program is missing: this image is not made for Kubernetes"
+        sleep 60
+        exit 1
+    }
+done
 present=$(kubeadm version -o short)
 [ "$present" = "$VERSION" ] || say "the image has kubeadm $present, and $VERSION is asked for"
 
-cause=$(/bin/sh "$root/opt/jeroboam/pause.sh" "$root") || :
-[ -z "$cause" ] || say "$cause"
+told=
+until cause=$(/bin/sh "$root/opt/jeroboam/images.sh" "$root"); do
+    [ "$cause" = "$told" ] || say "$cause"
+    told=$cause
+    sleep 5
+done
 mkdir -p "$root/var/lib/jeroboam"
 # etcd takes one new member at a time.
 [ -z "$PREVIOUS_MASTER" ] || {

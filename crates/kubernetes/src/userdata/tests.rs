@@ -520,7 +520,14 @@ fn the_largest_user_data_fits_nova_and_is_of_its_readers_type() {
 
 #[test]
 fn programs_come_without_comments_and_are_whole() {
-    for name in ["prepare.sh", "join.sh", "pause.sh", "fetch.sh", "renew.sh"] {
+    for name in [
+        "prepare.sh",
+        "join.sh",
+        "images.sh",
+        "kubelet.sh",
+        "fetch.sh",
+        "renew.sh",
+    ] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("src/node")
             .join(name);
@@ -563,7 +570,8 @@ fn ignition_gets_the_same_files_as_cloud_init() {
         };
         ask.template.cluster_distro = Some("ubuntu".into());
         let mut expected = files(&text(&ask));
-        expected.retain(|path, _| !path.starts_with("/etc/systemd/system/"));
+        let own_drop_in = "/etc/systemd/system/kubelet.service.d/20-jeroboam.conf";
+        expected.retain(|path, _| !path.starts_with("/etc/systemd/system/") || path == own_drop_in);
         ask.template.cluster_distro = Some("flatcar".into());
         let config: Value = serde_json::from_str(&text(&ask)).unwrap();
         let mut found = BTreeMap::new();
