@@ -40,8 +40,17 @@ pub fn kubernetes(arguments: &[String]) -> Result<()> {
         ("E2E_OPENSTACK", text(&clients.join("openstack"))?),
         ("E2E_KUBECTL", text(&image.binaries.join("bin/kubectl"))?),
     ];
-    let root = text(&image.root)?;
-    let fixed = ["-m", "scenario", "--program", program, "--image-root", &root];
+    let (root, bare) = (text(&image.root)?, text(&image.base)?);
+    let fixed = [
+        "-m",
+        "scenario",
+        "--program",
+        program,
+        "--image-root",
+        &root,
+        "--bare-root",
+        &bare,
+    ];
     let given = arguments.iter().map(String::as_str);
     run_with(
         &text(&clients.join("python"))?,
@@ -70,6 +79,8 @@ pub fn addons(arguments: &[String]) -> Result<()> {
 /// A machine image with Kubernetes, and what it was made of.
 struct Image {
     root: PathBuf,
+    /// The image without Kubernetes.
+    base: PathBuf,
     binaries: PathBuf,
 }
 
@@ -86,7 +97,7 @@ fn image() -> Result<Image> {
     let parts = texts(&[0, 1, 2, 3, 4, 5]) + &base_name;
     let root = cache.join(format!("nodes-kubernetes-{:016x}", digest(&parts)));
     if root.is_dir() {
-        return Ok(Image { root, binaries });
+        return Ok(Image { root, base, binaries });
     }
     let script = |name: &str| format!("{SCRIPTS}/{name}");
     let path = |path: &Path| path.to_string_lossy().into_owned();
@@ -95,7 +106,7 @@ fn image() -> Result<Image> {
         "bash",
         &[&script("image.sh"), &path(&base), &path(&binaries), &path(&root)],
     )?;
-    Ok(Image { root, binaries })
+    Ok(Image { root, base, binaries })
 }
 
 /// Programs of Kubernetes; built once, in about seven minutes.

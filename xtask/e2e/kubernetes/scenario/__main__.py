@@ -10,6 +10,8 @@ import shutil
 import sys
 import time
 
+from . import broken
+from .addons import addons, lost
 from .cloud import Cloud, Failed
 from .compare import compare
 from .heal import heal
@@ -18,6 +20,9 @@ from .masters import masters
 from .restore import restore
 from .rotation import rotation
 from .upgrade import upgrade
+
+
+SCENARIOS = ["life", "addons", "masters", "upgrade", "rotation", "heal", "restore", "broken"]
 
 
 class Steps:
@@ -32,24 +37,46 @@ class Steps:
         self.last = now
 
 
+class Clouds:
+    """One cloud at a time."""
+
+    def __init__(self, given, step):
+        self.given, self.step, self.present = given, step, None
+
+    def start(self, image_root, **options):
+        self.stop()
+        self.present = Cloud(self.given.program, image_root, self.given.state_dir, **options)
+        self.step("the cloud and the service run")
+        return self.present
+
+    def stop(self):
+        if self.present:
+            self.present.stop()
+        self.present = None
+
+
 def main():
     arguments = argparse.ArgumentParser(prog="cargo xtask e2e kubernetes")
     arguments.add_argument("--program", required=True, help=argparse.SUPPRESS)
     arguments.add_argument("--image-root", required=True, help=argparse.SUPPRESS)
+    arguments.add_argument("--bare-root", required=True, help=argparse.SUPPRESS)
     arguments.add_argument("--state-dir", default="/var/tmp/jeroboam-e2e", help="where disks and logs are")
-    arguments.add_argument("--only", choices=["life", "masters", "upgrade", "rotation", "heal", "restore"], help="one of the clusters")
+    arguments.add_argument("--only", choices=SCENARIOS, help="one of the clusters")
     arguments.add_argument("--compare", action="store_true", help="also boot the same user-data by a plain script")
     given = arguments.parse_args()
     certificates = os.path.join(given.state_dir, "certificates")
     step = Steps()
-    cloud = Cloud(given.program, given.image_root, given.state_dir)
-    step("the cloud and the service run")
+    clouds = Clouds(given, step)
     try:
+        cloud = clouds.start(given.image_root) if given.only != "broken" else None
         if given.only in (None, "life"):
             cluster, seconds = life(cloud, step, os.path.join(certificates, "life"))
             deleted(cloud, step, cluster)
             if given.compare:
                 deleted(cloud, step, compare(cloud, step, os.path.join(certificates, "compare")))
+        if given.only in (None, "addons"):
+            deleted(cloud, step, addons(cloud, step, os.path.join(certificates, "addons")))
+            deleted(cloud, step, *lost(cloud, step))
         if given.only in (None, "masters"):
             deleted(cloud, step, masters(cloud, step, os.path.join(certificates, "masters")))
         if given.only in (None, "upgrade"):
@@ -60,12 +87,19 @@ def main():
             deleted(cloud, step, heal(cloud, step, os.path.join(certificates, "heal")))
         if given.only in (None, "restore"):
             deleted(cloud, step, restore(cloud, step, os.path.join(certificates, "restore")))
+        if given.only in (None, "broken"):
+            cloud = clouds.start(given.image_root, **broken.IMPATIENT)
+            deleted(cloud, step, *broken.broken(cloud, step))
+            cloud = clouds.start(given.bare_root, **broken.IMPATIENT)
+            deleted(cloud, step, broken.bare(cloud, step))
     except Failed as failure:
-        keep = shutil.copy(cloud.facts["log"], "/tmp/jeroboam-e2e.log")
-        print(f"FAILED: {failure}\nThe service's log: {keep}", file=sys.stderr, flush=True)
+        print(f"FAILED: {failure}", file=sys.stderr, flush=True)
+        if clouds.present:
+            keep = shutil.copy(clouds.present.facts["log"], "/tmp/jeroboam-e2e.log")
+            print(f"The service's log: {keep}", file=sys.stderr, flush=True)
         return 1
     finally:
-        cloud.stop()
+        clouds.stop()
     print(f"{time.monotonic() - step.begun:6.1f} s  in all", flush=True)
     return 0
 

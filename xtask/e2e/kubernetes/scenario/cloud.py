@@ -12,7 +12,11 @@ from keystoneauth1.adapter import Adapter
 PATIENCE = 600
 
 # The service looks often, and gives lost nodes little time.
-IMPATIENT = {"OS_KUBERNETES__HEALTH_POLLING_INTERVAL": "3", "OS_ENGINE__HEAL_AFTER_SECS": "10"}
+IMPATIENT = {"OS_KUBERNETES__HEALTH_POLLING_INTERVAL": "3", "OS_ENGINE__HEAL_AFTER_SECS": "10",
+             "OS_ADDONS__MEND_INTERVAL_MINS": "1"}
+
+# Add-ons of the operator's own.
+CATALOGUE = {"OS_ADDONS__CATALOGUE": os.path.abspath("xtask/e2e/kubernetes/add-ons/catalogue.yaml")}
 
 
 class Failed(Exception):
@@ -43,12 +47,12 @@ def _named(process):
 class Cloud:
     """`jeroboam demo --empty`: what it starts ends with it."""
 
-    def __init__(self, program, image_root, state_dir):
+    def __init__(self, program, image_root, state_dir, **options):
         self.state_dir = state_dir
         self.process = subprocess.Popen(
             [program, "demo", "--empty", "--json", "--coe", "kubernetes", "--image-root", image_root, "--state-dir",
              state_dir, "--port", "0", "--cloud-port", "0"], stdout=subprocess.PIPE, text=True,
-            env=os.environ | IMPATIENT)
+            env=os.environ | IMPATIENT | CATALOGUE | options)
         self.facts = self._facts()
         self.url = self.facts["magnum_url"]
         self.variables = {}

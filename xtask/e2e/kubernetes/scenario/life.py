@@ -181,10 +181,11 @@ def life(cloud, step, directory):
     return cluster, seconds
 
 
-def deleted(cloud, step, cluster):
-    cloud.delete(cluster["uuid"])
-    template = cluster["cluster_template_id"]
-    cloud.call("DELETE", f"clustertemplates/{template}", 204)
+def deleted(cloud, step, *clusters):
+    for cluster in clusters:
+        cloud.delete(cluster["uuid"])
+        template = cluster["cluster_template_id"]
+        cloud.call("DELETE", f"clustertemplates/{template}", 204)
     deadline = time.monotonic() + 5
     while cloud.left() and time.monotonic() < deadline:
         time.sleep(0.2)

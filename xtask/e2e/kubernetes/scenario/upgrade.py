@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 
+from .addons import says
 from .cloud import PATIENCE, check, wait
 from .kube import Kube
 from .masters import Writer
@@ -109,13 +110,15 @@ def next_template(cloud):
     original = next(cloud.tenant.image.images(name="debian-12-docker"))
     cloud.tenant.image.create_image("debian-12-later", disk_format="raw", container_format="bare", data=b"later",
                                     os_distro=original.os_distro, validate_checksum=False)
-    return cloud.template("later", master_lb_enabled=True, image_id="debian-12-later", labels={"kube_tag": LATER})
+    labels = {"kube_tag": LATER, "page_enabled": "true", "page_tag": "v2"}
+    return cloud.template("later", master_lb_enabled=True, image_id="debian-12-later", labels=labels)
 
 
 def upgrade(cloud, step, directory):
-    template = cloud.template("grows", master_lb_enabled=True)
+    template = cloud.template("grows", master_lb_enabled=True, labels={"page_enabled": "true"})
     cluster, seconds = cloud.create("upgrade", template, master_count=1, node_count=1)
-    step(f"1 master behind a load balancer and 1 worker: CREATE_COMPLETE {seconds:.1f} s after POST")
+    says(cluster, "nothing, version v1")
+    step(f"1 master behind a load balancer, 1 worker and an add-on: CREATE_COMPLETE {seconds:.1f} s after POST")
     kube = Kube(cloud, cluster, directory)
     with Writing(kube, cluster, pauses=True) as writing:
         cluster = resized(cloud, cluster, 3)
@@ -135,11 +138,12 @@ def upgrade(cloud, step, directory):
     check(versions(kube) == {LATER}, f"the kubelets are of {versions(kube)}")
     check(cluster["coe_version"] == LATER, f"the cluster shows {cluster['coe_version']}")
     check(cluster["cluster_template_id"] == later, "the cluster is not of the new template")
+    says(cluster, "nothing, version v2")
     served_by_all(cloud, kube, cluster, masters)
     snapshots_are_kept(cloud, masters)
     wait(f"kube-proxy is of {LATER}", lambda: LATER in kube.run(
         "get", "daemonset", "--namespace", "kube-system", "kube-proxy", "-o", "jsonpath={..image}"), 120, 1)
-    step(f"upgraded to {LATER}, masters and worker: {writing}")
+    step(f"upgraded to {LATER}, masters, worker and add-on: {writing}")
 
     with Writing(kube, cluster) as writing:
         cluster = resized(cloud, cluster, 1)
