@@ -15,12 +15,16 @@ use crate::{CLOUD_CONTROLLER_MANAGER, VARIABLES};
 
 /// The catalogue that ships with the program, and its manifests.
 const SHIPPED: &str = include_str!("../content/catalogue.yaml");
-const SHIPPED_FILES: [(&str, &str); 3] = [
+const SHIPPED_FILES: [(&str, &str); 4] = [
     (
         "cloud-controller-manager.yaml",
         include_str!("../content/cloud-controller-manager.yaml"),
     ),
     ("cinder-csi.yaml", include_str!("../content/cinder-csi.yaml")),
+    (
+        "cluster-autoscaler.yaml",
+        include_str!("../content/cluster-autoscaler.yaml"),
+    ),
     (
         "metrics-server.yaml",
         include_str!("../content/metrics-server.yaml"),
@@ -53,6 +57,8 @@ pub struct AddOn {
     pub needs: Vec<String>,
     /// True for one that logs in to the cloud.
     pub needs_cloud: bool,
+    /// True for one that asks this service to make and remove nodes.
+    pub autoscales: bool,
     /// Its versions by the first minor version of Kubernetes that each is for, ascending.
     pub versions: Vec<Version>,
     /// What tenants may choose.
@@ -138,6 +144,7 @@ struct Written {
     version_label: Option<String>,
     needs: Option<Vec<String>>,
     needs_cloud: Option<bool>,
+    autoscales: Option<bool>,
     versions: Option<Vec<WrittenVersion>>,
     parameters: Option<Vec<WrittenParameter>>,
     manifests: Option<Vec<WrittenSource>>,
@@ -285,6 +292,7 @@ impl Written {
             version_label,
             needs,
             needs_cloud,
+            autoscales,
             versions,
             parameters,
             manifests,
@@ -392,6 +400,7 @@ fn read_add_on(entry: &Written, wrong: Wrong<'_>) -> Result<AddOn, CatalogueErro
         version_label: entry.version_label.clone(),
         needs: entry.needs.clone().unwrap_or_default(),
         needs_cloud: entry.needs_cloud.unwrap_or(false),
+        autoscales: entry.autoscales.unwrap_or(false),
         versions,
         parameters,
         manifests,

@@ -14,7 +14,7 @@ pub use catalogue::{AddOn, Catalogue, Parameter, ParameterKind};
 pub use error::{CatalogueError, RenderError, WrongLabel};
 pub use manifest::parse as parse_manifest;
 pub use render::{ADD_ON_LABEL, Objects};
-pub use select::{Remote, Selected, Wish};
+pub use select::{Remote, Selected, Wish, digest};
 
 /// Name of the add-on whose clusters have an external cloud provider: their nodes are told so when they join.
 pub const CLOUD_CONTROLLER_MANAGER: &str = "cloud-controller-manager";
@@ -40,6 +40,11 @@ pub const VARIABLES: &[&str] = &[
     "cloud_login",
     "cloud_authority",
     "credential",
+    "service_address",
+    "service_authority",
+    "service_certificate",
+    "service_key",
+    "service_credential",
     "lb_provider",
     "lb_method",
     "lb_monitor",

@@ -58,7 +58,8 @@ const ALL: &[(&str, &str)] = &[
 #[test]
 fn what_ships_is_rendered_as_it_was_looked_at() {
     let catalogue = Catalogue::shipped().unwrap();
-    for selected in select(&catalogue, 31, "flannel", ALL).unwrap() {
+    let labels = [ALL, &[("auto_scaling_enabled", "true")]].concat();
+    for selected in select(&catalogue, 31, "flannel", &labels).unwrap() {
         let objects = selected.render(&variables(), None, &BTreeMap::new()).unwrap();
         insta::assert_snapshot!(selected.add_on.name.clone(), objects.documents());
     }
@@ -68,8 +69,10 @@ fn what_ships_is_rendered_as_it_was_looked_at() {
 fn every_version_of_kubernetes_gets_versions_and_no_place_stays_open() {
     let catalogue = Catalogue::shipped().unwrap();
     for minor in 20..=40 {
-        let selected = select(&catalogue, minor, "flannel", ALL).unwrap();
-        assert_eq!(selected.len(), 3);
+        // The autoscaler's protocol is of 1.24.
+        let autoscaler = [("auto_scaling_enabled", if minor < 24 { "false" } else { "true" })];
+        let selected = select(&catalogue, minor, "flannel", &[ALL, &autoscaler].concat()).unwrap();
+        assert_eq!(selected.len(), if minor < 24 { 3 } else { 4 });
         for selected in selected {
             let objects = selected.render(&variables(), Some("registry.example/kube/"), &BTreeMap::new());
             let text = objects.unwrap().documents();

@@ -153,17 +153,17 @@ fn bearer(request: &Parts) -> Option<&str> {
 
 /// How often each address was refused in the present window.
 #[derive(Default)]
-struct Refusals(Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>);
+pub(crate) struct Refusals(Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>);
 
 impl Refusals {
-    fn may_ask(&self, address: Option<IpAddr>, now: Instant) -> bool {
+    pub(crate) fn may_ask(&self, address: Option<IpAddr>, now: Instant) -> bool {
         let refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         refused
             .get(&address)
             .is_none_or(|(begun, count)| now.duration_since(*begun) >= WINDOW || *count < MOST_REFUSALS)
     }
 
-    fn note(&self, address: Option<IpAddr>, now: Instant) {
+    pub(crate) fn note(&self, address: Option<IpAddr>, now: Instant) {
         let mut refused = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.len() >= MOST_ADDRESSES && !refused.contains_key(&address) {
             refused.clear();

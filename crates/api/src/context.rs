@@ -88,6 +88,30 @@ impl Site {
     }
 }
 
+/// On whose word changes are written: a request of a caller, or a cluster's autoscaler.
+pub(crate) trait Desk {
+    /// What the API works with.
+    fn app(&self) -> &App;
+
+    /// Ids of the request.
+    fn ids(&self) -> &RequestIds;
+
+    /// The present moment.
+    fn now(&self) -> Millis {
+        (self.app().clock)()
+    }
+}
+
+impl Desk for Context {
+    fn app(&self) -> &App {
+        &self.site.app
+    }
+
+    fn ids(&self) -> &RequestIds {
+        &self.ids
+    }
+}
+
 /// One request of a known caller.
 pub(crate) struct Context {
     pub(crate) site: Arc<Site>,

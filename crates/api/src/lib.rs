@@ -7,6 +7,7 @@
 
 mod access_log;
 mod auth;
+mod autoscaler;
 mod bootstrap;
 mod caller;
 mod context;
@@ -48,6 +49,7 @@ use jeroboam_store::Store;
 use jeroboam_types::Millis;
 use tokio::sync::Notify;
 
+pub use autoscaler::{Autoscalers, FlavorSize, autoscaler_router};
 pub use bootstrap::{NodeSecrets, bootstrap_router};
 pub use idempotency::KEPT_FOR as ANSWERS_KEPT_FOR;
 pub use policy::rulebook::PolicyFiles;

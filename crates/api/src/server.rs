@@ -9,16 +9,18 @@ mod tls;
 mod waiting;
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::server::conn::{http1, http2};
+use hyper::service::{HttpService, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use jeroboam_metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,7 +31,7 @@ use tower::Service as _;
 use self::impatient::Impatient;
 use self::listener::Accepted;
 pub use self::listener::Listener;
-pub(crate) use self::listener::Peer;
+pub(crate) use self::listener::{ClientCertificate, Peer};
 pub use self::tls::{LowestTls, Tls, TlsError};
 use self::waiting::{Turn, Waiting};
 
@@ -39,6 +41,10 @@ const HEADER_DEADLINE: Duration = Duration::from_secs(30);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
 /// Largest head of a request.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Requests at once on a connection by HTTP/2.
+const MAX_STREAMS: u32 = 32;
+/// Largest head of a request by HTTP/2.
+const MAX_HEADER_LIST: u32 = 16 * 1024;
 /// Open connections at most, if there are descriptors for them; more wait in the listener's queue.
 const MAX_CONNECTIONS: usize = 2048;
 /// How long a connection that is to make room may take to end, before the next one is to.
@@ -222,19 +228,23 @@ async fn serve_connection(
         () = turn.dismissed() => return,
         () = shutdown.cancelled() => return,
     };
-    let (stream, peer) = match prepared {
+    let (stream, peer, certificate) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             tracing::debug!(%error, "a connection ended in its handshake");
             return;
         }
     };
+    let is_http2 = stream.is_http2();
     let stream = Impatient::new(stream, ANSWER_DEADLINE);
     let asked = Arc::new(AtomicBool::new(false));
     let service = service_fn(|mut request: Request<Incoming>| {
         turn.work();
         asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(peer);
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         let (answer, turn) = (router.clone().call(request), Arc::clone(&turn));
         async move {
             let answer = answer.await;
@@ -242,11 +252,60 @@ async fn serve_connection(
             answer
         }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience)
-        .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+    if is_http2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEADER_LIST)
+            .keep_alive_interval(Some(patience))
+            .keep_alive_timeout(patience);
+        drive(
+            builder.serve_connection(TokioIo::new(stream), service),
+            &turn,
+            &asked,
+            &shutdown,
+        )
+        .await;
+    } else {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(patience)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        drive(connection, &turn, &asked, &shutdown).await;
+    }
+}
+
+/// A connection that can be asked to end when what is under way is answered.
+trait Connection: Future<Output = hyper::Result<()>> {
+    fn end(self: Pin<&mut Self>);
+}
+
+impl<I, S> Connection for http1::Connection<I, S>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S> Connection for http2::Connection<I, S, TokioExecutor>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = Body>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: Send + 'static,
+{
+    fn end(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+async fn drive(connection: impl Connection, turn: &Turn, asked: &AtomicBool, shutdown: &CancellationToken) {
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -255,11 +314,11 @@ async fn serve_connection(
             if !asked.load(Ordering::Relaxed) {
                 return;
             }
-            connection.as_mut().graceful_shutdown();
+            connection.as_mut().end();
             connection.await
         }
         () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
+            connection.as_mut().end();
             connection.await
         }
     };

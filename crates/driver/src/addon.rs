@@ -1,7 +1,10 @@
 //! Add-ons: what a running COE is given besides its nodes.
 
+use std::collections::BTreeMap;
+
 use secrecy::SecretString;
 
+use crate::KeyPair;
 use crate::ask::Ask;
 use crate::graph::Made;
 
@@ -17,6 +20,30 @@ pub struct AddOnAsk<'a> {
     pub revision: &'a str,
     /// How it gets into the cloud, if it does.
     pub cloud: Option<&'a CloudAccess>,
+    /// How it asks this service for nodes, if it does.
+    pub service: Option<&'a ServiceAccess>,
+}
+
+/// How a cluster's autoscaler reaches this service.
+#[derive(Clone, Debug)]
+pub struct ServiceAccess {
+    /// `host:port`
+    pub address: String,
+    /// Certificates that it trusts there, PEM.
+    pub authority: String,
+    /// What it is known by there, and nowhere else.
+    pub client: KeyPair,
+}
+
+/// What Kubernetes would say of a new node of a group, before there is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeMarks {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Taints: key, value, effect.
+    pub taints: Vec<(String, String, String)>,
+    /// Most pods.
+    pub pods: u32,
 }
 
 /// How an add-on gets into the cloud.

@@ -190,6 +190,9 @@ pub enum Spec {
         revision: String,
         /// True for one that logs in to the cloud.
         cloud: bool,
+        /// True for one that asks this service to make and remove nodes.
+        #[serde(default, skip_serializing_if = "is_false")]
+        autoscales: bool,
     },
     /// Application credential of the cluster's identity, for add-ons that log in to the cloud.
     ApplicationCredential,
@@ -204,6 +207,11 @@ pub enum Spec {
     Credential,
     /// What runs in the COE is prepared for the next stage of a rotation of authorities. Not a cloud resource.
     Trust,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// How a load balancer does its work.

@@ -20,7 +20,7 @@ use jeroboam_types::{Coe, NodeGroup, Revision, ServerType, TrustStage};
 use secrecy::SecretString;
 use thiserror::Error;
 
-pub use addon::{AddOnAsk, AddOnState, CloudAccess, CloudLogin, Drift};
+pub use addon::{AddOnAsk, AddOnState, CloudAccess, CloudLogin, Drift, NodeMarks, ServiceAccess};
 pub use ask::{Ask, Bootstrap, NodeAsk, Proxies};
 pub use cidr::Cidr;
 pub use departure::{Departure, Leaving};
@@ -321,6 +321,16 @@ pub trait Driver: Send + Sync {
     /// Looks whether somebody has changed or deleted what was applied of an add-on.
     async fn look_for_drift(&self, _name: &str, _revision: &str, _access: &Access) -> Drift {
         Drift::None
+    }
+
+    /// True for a cluster that asks this service for nodes by itself.
+    fn autoscales(&self, _ask: &Ask) -> bool {
+        false
+    }
+
+    /// What a new node of a group would bear; `None` for a COE whose nodes are not scaled by what they bear.
+    fn node_marks(&self, _ask: &Ask, _group: &NodeGroup) -> Option<NodeMarks> {
+        None
     }
 
     /// Takes an add-on out of the running COE; it is called again until it says [`Departure::Gone`].

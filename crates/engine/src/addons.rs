@@ -6,10 +6,10 @@ use jeroboam_cloud::{Interface, Service, volume};
 use jeroboam_driver::{Access, AddOnAsk, AddOnState, CloudAccess, Departure, Made, Spec};
 use jeroboam_plan::Entry;
 
-use crate::application_credential;
 use crate::context::Context;
 use crate::fault::StepError;
 use crate::resource::Look;
+use crate::{application_credential, autoscaler};
 
 /// Looks at an add-on, and applies it when it is not what it should be. Bounded like a call to a cloud, so that it
 /// outlives no lease.
@@ -25,7 +25,10 @@ pub(crate) async fn look(context: &Context<'_>, entry: &Entry, made: &Made) -> R
 }
 
 async fn ensure(context: &Context<'_>, entry: &Entry, made: &Made) -> Result<Look, StepError> {
-    let Spec::AddOn { revision, .. } = &entry.spec else {
+    let Spec::AddOn {
+        revision, autoscales, ..
+    } = &entry.spec
+    else {
         return Err(StepError::Ours(format!("{} is no add-on", entry.key)));
     };
     let Some(access) = context.access(made).await? else {
@@ -33,7 +36,11 @@ async fn ensure(context: &Context<'_>, entry: &Entry, made: &Made) -> Result<Loo
     };
     let (driver, ask, name) = (context.driver()?, context.ask()?, entry.key.name());
     let state = driver.look_at_add_on(ask, name, revision, &access).await;
-    if state != AddOnState::Outdated {
+    let must_renew = *autoscales && autoscaler::must_renew(context).await?;
+    if state != AddOnState::Outdated && !must_renew {
+        if *autoscales && state == AddOnState::Ready {
+            autoscaler::retire(context).await?;
+        }
         return Ok(look_of(state));
     }
     Ok(look_of(apply(context, entry, made, &access).await?))
@@ -59,11 +66,20 @@ async fn apply(
     made: &Made,
     access: &Access,
 ) -> Result<AddOnState, StepError> {
-    let Spec::AddOn { revision, cloud } = &entry.spec else {
+    let Spec::AddOn {
+        revision,
+        cloud,
+        autoscales,
+    } = &entry.spec
+    else {
         return Err(StepError::Ours(format!("{} is no add-on", entry.key)));
     };
     let cloud = match cloud {
         true => Some(cloud_access(context, entry, made).await?),
+        false => None,
+    };
+    let service = match autoscales {
+        true => Some(autoscaler::access(context).await?),
         false => None,
     };
     let add_on = AddOnAsk {
@@ -72,6 +88,7 @@ async fn apply(
         name: entry.key.name(),
         revision,
         cloud: cloud.as_ref(),
+        service: service.as_ref(),
     };
     Ok(context.driver()?.apply_add_on(&add_on, access).await)
 }
@@ -96,7 +113,12 @@ pub(crate) async fn remove(context: &Context<'_>, entry: &Entry, made: &Made) ->
     let limit = context.engine.options.call_timeout;
     let removal = context.driver()?.remove_add_on(entry.key.name(), &access);
     match tokio::time::timeout(limit, removal).await {
-        Ok(Departure::Gone) => Ok(true),
+        Ok(Departure::Gone) => {
+            if matches!(entry.spec, Spec::AddOn { autoscales: true, .. }) {
+                autoscaler::forget(context).await?;
+            }
+            Ok(true)
+        }
         Ok(Departure::NotYet(seen) | Departure::AfterMachine(seen)) => Err(StepError::Pending(seen)),
         Err(_) => Err(StepError::Pending("the cluster's API takes too long".to_owned())),
     }

@@ -27,6 +27,8 @@ pub(crate) struct Context<'a> {
     /// True when nothing of the cluster should be left.
     pub is_deletion: bool,
     pub request_id: String,
+    /// How often the password of the cluster's identity was to be changed.
+    pub credential: i64,
     pub watch: &'a Stopwatch,
     authorities: Mutex<BTreeMap<TrustStage, Arc<Authorities>>>,
     client: OnceCell<KeyPair>,
@@ -47,6 +49,7 @@ impl<'a> Context<'a> {
             driver,
             is_deletion: work.goal == GoalKind::Absent,
             request_id: work.request_id.clone(),
+            credential: work.credential,
             watch,
             authorities: Mutex::default(),
             client: OnceCell::new(),

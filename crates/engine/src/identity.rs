@@ -318,7 +318,11 @@ pub(crate) async fn open(context: &Context<'_>, name: &str) -> Result<Option<Sec
     open_of(context.engine, context.cluster.uuid, name).await
 }
 
-async fn open_of(engine: &Engine, cluster: ClusterId, name: &str) -> Result<Option<SecretString>, StepError> {
+pub(crate) async fn open_of(
+    engine: &Engine,
+    cluster: ClusterId,
+    name: &str,
+) -> Result<Option<SecretString>, StepError> {
     let Some(row) = engine.store.engine().find_sealed(cluster, name).await? else {
         return Ok(None);
     };

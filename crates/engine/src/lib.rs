@@ -7,6 +7,7 @@
 mod addons;
 mod application_credential;
 mod authorities;
+mod autoscaler;
 mod bootstrap;
 mod clock;
 mod context;

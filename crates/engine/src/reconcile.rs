@@ -17,7 +17,7 @@ use crate::executor::{Ending, execute};
 use crate::fault::{StepError, backoff};
 use crate::stopwatch::Stopwatch;
 use crate::worker::Engine;
-use crate::{application_credential, groups, roll};
+use crate::{application_credential, autoscaler, groups, roll};
 
 /// Tries of giving a lease back while the database is busy.
 const RELEASES: u32 = 5;
@@ -145,10 +145,18 @@ fn add_credential(context: &Context<'_>, work: &Work, graph: &mut Graph) {
     for resource in graph.iter_mut() {
         if let Spec::AddOn {
             revision,
-            cloud: true,
+            cloud,
+            autoscales,
         } = &mut resource.spec
+            && (*cloud || *autoscales)
         {
             revision.push_str(&format!("-{}", work.credential));
+            if *autoscales {
+                revision.push_str(&format!("-{}", autoscaler::period(context.now())));
+            }
+            if !*cloud {
+                continue;
+            }
             if application_credential::are_used(context) {
                 is_used = true;
                 resource.needs.insert(key.clone());

@@ -99,6 +99,9 @@ fn show(add_on: &AddOn, enabled: &[String]) -> String {
     if add_on.needs_cloud {
         let _ = writeln!(text, "logs in to the cloud");
     }
+    if add_on.autoscales {
+        let _ = writeln!(text, "asks this service for nodes ([bootstrap] url)");
+    }
     for version in &add_on.versions {
         let _ = writeln!(text, "Kubernetes 1.{}: {}", version.minor, version.version);
     }

@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::Router;
-use jeroboam_api::{Listener, LowestTls, NodeSecrets, Tls, bootstrap_router};
+use jeroboam_api::{
+    App, Autoscalers, FlavorSize, Listener, LowestTls, NodeSecrets, Tls, autoscaler_router, bootstrap_router,
+};
 use jeroboam_config::Config;
 use jeroboam_engine::{BootstrapError, Clock, Endpoint, Engine, SystemClock};
+use jeroboam_metrics::Metrics;
 use jeroboam_pki::{Authority, LeafRequest, Purpose, RsaBits, Validity};
+use jeroboam_types::ClusterId;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 
@@ -41,7 +45,8 @@ pub async fn open(config: &Config) -> anyhow::Result<Option<Bootstrap>> {
     let trusted = section.trust_file.as_ref().unwrap_or(&certificate);
     let authority =
         std::fs::read_to_string(trusted).with_context(|| format!("cannot read {}", trusted.display()))?;
-    let tls = Tls::load(&certificate, &key, LowestTls::V12).context("[bootstrap] cert_file and key_file")?;
+    let tls = Tls::load_for_clusters(&certificate, &key, LowestTls::V12)
+        .context("[bootstrap] cert_file and key_file")?;
     let socket = TcpListener::bind(listen.as_str())
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;
@@ -122,8 +127,8 @@ fn host_of(url: &str) -> &str {
 }
 
 /// Routes of the endpoint.
-pub fn router(engine: Engine) -> Router {
-    bootstrap_router(Desk(engine))
+pub fn router(engine: Engine, app: App, metrics: Metrics) -> Router {
+    bootstrap_router(Desk(engine.clone())).merge(autoscaler_router(app, metrics, Desk(engine)))
 }
 
 /// The engine as it answers nodes.
@@ -136,6 +141,22 @@ impl NodeSecrets for Desk {
 
     async fn done(&self, token: &str) -> Result<bool, String> {
         self.0.node_has_secrets(token).await.map_err(told)
+    }
+}
+
+impl Autoscalers for Desk {
+    async fn cluster_of(&self, certificate: &[u8]) -> Result<Option<ClusterId>, String> {
+        self.0.autoscaled_cluster(certificate).await.map_err(told)
+    }
+
+    async fn flavor(&self, cluster: ClusterId, id: &str) -> Result<Option<FlavorSize>, String> {
+        let found = self.0.flavor_for(cluster, id).await.map_err(told)?;
+        Ok(found.map(|flavor| FlavorSize {
+            name: flavor.name,
+            vcpus: flavor.vcpus,
+            ram_mib: flavor.ram_mib,
+            disk_gib: flavor.disk_gib,
+        }))
     }
 }
 

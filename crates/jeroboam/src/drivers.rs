@@ -28,6 +28,7 @@ pub fn all(config: &Config) -> anyhow::Result<Drivers> {
         catalogue: addons::catalogue(config)?,
         cloud_authority: authority,
         verify_cloud: config.drivers.verify_ca,
+        has_endpoint: config.bootstrap.url.is_some(),
     };
     Ok(Drivers::new(vec![
         Arc::new(jeroboam_swarm::SwarmDriver),

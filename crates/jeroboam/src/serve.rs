@@ -118,6 +118,7 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
         wake: Arc::clone(&wake),
         clock: || SystemClock.now(),
     };
+    let nodes = bootstrap::router(engine.clone(), app.clone(), metrics.clone());
     let router = jeroboam_api::router_with(app, metrics.clone());
     stop_on_signals(shutdown.clone(), manager.clone())?;
     let renewing = renew_on_signal(log, tls, metrics.clone(), shutdown.clone())?;
@@ -147,7 +148,7 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
         tokio::join!(
             server.run(router, shutdown.clone()),
             engine.run(wake, shutdown.clone()),
-            desk.run(bootstrap::router(engine.clone()), shutdown.clone()),
+            desk.run(nodes, shutdown.clone()),
             heartbeat,
             renewing,
             metrics::serve(

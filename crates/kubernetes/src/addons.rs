@@ -22,7 +22,7 @@ use jeroboam_driver::{
     Access, AddOnAsk, AddOnState, Ask, Departure, Drift, Graph, Invalid, Key, LabelDefault, LabelKind,
     LabelReach, LabelSpec, Resource, Spec,
 };
-use jeroboam_types::NodeGroup;
+use jeroboam_types::{NodeGroup, Status};
 
 use crate::labels::LABELS;
 use crate::options::{self, Options};
@@ -39,6 +39,8 @@ pub struct AddOnSettings {
     pub cloud_authority: Option<String>,
     /// False when add-ons do not check them at all.
     pub verify_cloud: bool,
+    /// True where clusters can reach this service, to ask it for nodes.
+    pub has_endpoint: bool,
 }
 
 /// The catalogue, and what follows from it.
@@ -92,13 +94,25 @@ impl AddOns {
             let reason = format!("{network_driver:?} is not supported: the network drivers are {known}");
             return Err(Invalid::new("network_driver", reason));
         }
-        let wish = Wish {
-            minor: version(ask)?.minor(),
-            network_driver,
-            enabled: &ask.resolved.defaults.add_ons,
-            label: &|name| label(ask, name),
+        let minor = version(ask)?.minor();
+        let select = |is_switched_off: bool| {
+            catalogue.select(&Wish {
+                minor,
+                network_driver,
+                enabled: &ask.resolved.defaults.add_ons,
+                label: &|name| match is_switched_off && self.is_autoscaling_label(name) {
+                    true => Some("false"),
+                    false => label(ask, name),
+                },
+            })
         };
-        catalogue.select(&wish).map_err(|wrong| {
+        let is_new = ask.cluster.status == Status::CreateInProgress;
+        let selected = match select(false) {
+            // Clusters have had this label before it meant anything.
+            Err(wrong) if !is_new && self.is_autoscaling_label(&wrong.label) => select(true),
+            selected => selected,
+        };
+        let mut selected = selected.map_err(|wrong| {
             let is_field = wrong.label == "network_driver";
             let field = if is_field {
                 wrong.label
@@ -106,7 +120,26 @@ impl AddOns {
                 format!("labels.{}", wrong.label)
             };
             Invalid::new(field, wrong.reason)
-        })
+        })?;
+        if self.settings.has_endpoint {
+            return Ok(selected);
+        }
+        let refused = selected.iter().find(|selected| selected.add_on.autoscales);
+        if let Some(refused) = refused.filter(|_| is_new) {
+            let field = match &refused.add_on.label {
+                Some(label) => format!("labels.{label}"),
+                None => "labels".to_owned(),
+            };
+            let reason = "this service has no endpoint that clusters reach it by ([bootstrap] url)";
+            return Err(Invalid::new(field, reason));
+        }
+        selected.retain(|selected| !selected.add_on.autoscales);
+        Ok(selected)
+    }
+
+    fn is_autoscaling_label(&self, name: &str) -> bool {
+        let mut autoscaling = self.settings.catalogue.iter().filter(|add_on| add_on.autoscales);
+        autoscaling.any(|add_on| add_on.label.as_deref() == Some(name))
     }
 
     /// Adds the add-ons, and what is left over of their work when the cluster goes. They need only what the API's
@@ -123,6 +156,7 @@ impl AddOns {
                 spec: Spec::AddOn {
                     revision,
                     cloud: add_on.add_on.needs_cloud,
+                    autoscales: add_on.add_on.autoscales,
                 },
             });
         }

@@ -37,6 +37,12 @@ const COUNT: LabelKind = Integer {
     unit: "",
 };
 
+const NODES: LabelKind = Integer {
+    min: 0,
+    max: i32::MAX as i64,
+    unit: "",
+};
+
 const fn label(
     name: &'static str,
     kind: LabelKind,
@@ -326,6 +332,20 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         Nothing,
         Cluster,
         "what containerd asks before a registry; * stands for every other registry",
+    ),
+    label(
+        "min_node_count",
+        NODES,
+        Nothing,
+        Cluster,
+        "least size of the default worker group",
+    ),
+    label(
+        "max_node_count",
+        NODES,
+        Nothing,
+        Cluster,
+        "greatest size of the default worker group while it is scaled by itself; one more than node_count without it",
     ),
     label(
         "auto_healing_enabled",

@@ -33,7 +33,7 @@ use async_trait::async_trait;
 use jeroboam_addons::Catalogue;
 use jeroboam_driver::{
     Access, AddOnAsk, AddOnState, Ask, Certificates, Departure, Drift, Driver, DriverError, Graph, Health,
-    Invalid, LabelSpec, Leaving, Made, NodeAsk, Provides, Report,
+    Invalid, LabelSpec, Leaving, Made, NodeAsk, NodeMarks, Provides, Report,
 };
 use jeroboam_types::{Coe, NodeGroup, Revision, ServerType};
 use secrecy::SecretString;
@@ -68,6 +68,7 @@ impl Default for KubernetesDriver {
             catalogue: Catalogue::shipped().unwrap_or_else(|_| Catalogue::empty()),
             cloud_authority: None,
             verify_cloud: true,
+            has_endpoint: true,
         })
     }
 }
@@ -208,6 +209,26 @@ impl Driver for KubernetesDriver {
 
     async fn apply_add_on(&self, add_on: &AddOnAsk<'_>, access: &Access) -> AddOnState {
         self.add_ons.apply(add_on, access).await
+    }
+
+    fn autoscales(&self, ask: &Ask) -> bool {
+        let selected = self.add_ons.select(ask);
+        selected.is_ok_and(|selected| selected.iter().any(|selected| selected.add_on.autoscales))
+    }
+
+    fn node_marks(&self, ask: &Ask, group: &NodeGroup) -> Option<NodeMarks> {
+        let options = Options::parse(ask).ok()?;
+        let taints = options::taints(group).ok()?;
+        let pods = options.arguments.max_pods().unwrap_or(110);
+        let room = match options.routed_pods {
+            true => options.pods_per_node(),
+            false => pods,
+        };
+        Some(NodeMarks {
+            labels: options::node_labels(group).ok()?.into_iter().collect(),
+            taints: taints.into_iter().map(options::Taint::into_parts).collect(),
+            pods: u32::try_from(pods.min(room)).unwrap_or(u32::MAX),
+        })
     }
 
     async fn look_for_drift(&self, name: &str, revision: &str, access: &Access) -> Drift {

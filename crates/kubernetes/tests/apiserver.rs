@@ -14,13 +14,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use jeroboam_addons::Catalogue;
 use jeroboam_blueprint::api::{Api, Method};
 use jeroboam_blueprint::testkit;
 use jeroboam_driver::graph::MadeResource;
 use jeroboam_driver::{
     Access, AddOnAsk, AddOnState, Ask, Authority, CertificateRequest, Certificates, CloudAccess, CloudLogin,
-    Departure, Drift, Driver, Key, Made, Spec,
+    Departure, Drift, Driver, Key, KeyPair, Made, ServiceAccess, Spec,
 };
 use jeroboam_kubernetes::{AddOnSettings, KubernetesDriver};
 use jeroboam_pki::{RsaBits, RsaPair};
@@ -264,6 +266,7 @@ async fn apply(
         name,
         revision,
         cloud: Some(cloud),
+        service: None,
     };
     let state = driver.apply_add_on(&asked, &house.access).await;
     assert_eq!(state, AddOnState::NotYet("applied".into()), "{name}");
@@ -484,6 +487,7 @@ async fn what_the_api_refuses_and_what_is_cut_off_is_told_and_goes_on() {
                          manifests: [{file: own.yaml}]\n";
         std::fs::write(home.path().join("catalogue.yaml"), catalogue).unwrap();
         KubernetesDriver::new(AddOnSettings {
+            has_endpoint: true,
             catalogue: Catalogue::load(&home.path().join("catalogue.yaml")).unwrap(),
             cloud_authority: None,
             verify_cloud: true,
@@ -498,6 +502,7 @@ async fn what_the_api_refuses_and_what_is_cut_off_is_told_and_goes_on() {
             name: "own",
             revision: "r",
             cloud: None,
+            service: None,
         };
         driver.apply_add_on(&asked, &house.access).await
     };
@@ -542,4 +547,80 @@ async fn what_the_api_refuses_and_what_is_cut_off_is_told_and_goes_on() {
     }
     assert!(house.exists("apis/example.com/v1/namespaces/own/things/t").await);
     assert!(!house.exists("api/v1/namespaces/kube-system/services/b").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_autoscaler_gets_what_it_is_known_by_and_starts_anew_with_another_certificate() {
+    let (house, driver) = (House::build().await, KubernetesDriver::default());
+    let mut wish = ask(&[("auto_scaling_enabled", "true"), ("kube_tag", "v1.24.17")]);
+    wish.resolved.defaults.add_ons.truncate(1);
+    let all = add_ons(&driver, &wish);
+    let (name, revision) = ("cluster-autoscaler", &all["cluster-autoscaler"]);
+    let service = |certificate: &str| ServiceAccess {
+        address: "192.0.2.10:9513".into(),
+        authority: "authority\n".into(),
+        client: KeyPair {
+            certificate: certificate.into(),
+            key: "k3y".to_owned().into(),
+        },
+    };
+    let give = async |certificate: &str| {
+        let service = service(certificate);
+        let asked = AddOnAsk {
+            ask: &wish,
+            made: &made(),
+            name,
+            revision,
+            cloud: None,
+            service: Some(&service),
+        };
+        let state = driver.apply_add_on(&asked, &house.access).await;
+        assert_eq!(state, AddOnState::NotYet("applied".into()));
+    };
+    give("one").await;
+    let members = house.members().await;
+    assert_eq!(members.len(), 7, "{:#?}", members.keys());
+    let deployment = "apis/apps/v1/namespaces/kube-system/deployments/cluster-autoscaler";
+    let annotation = async || {
+        let template = house.read(deployment).await["spec"]["template"].clone();
+        let container = &template["spec"]["containers"][0];
+        assert_eq!(
+            container["image"],
+            "registry.k8s.io/autoscaling/cluster-autoscaler:v1.24.3"
+        );
+        assert!(!template.to_string().contains("k3y"));
+        template["metadata"]["annotations"]["jeroboam.openstack.org/credential"].to_string()
+    };
+    let secret = async || {
+        let secret = "api/v1/namespaces/kube-system/secrets/cluster-autoscaler";
+        let data = house.read(secret).await["data"].clone();
+        ["cloud-config", "tls.crt", "tls.key", "ca.crt"].map(|key| {
+            let text = BASE64_STANDARD.decode(data[key].as_str().unwrap()).unwrap();
+            String::from_utf8(text).unwrap()
+        })
+    };
+    let [config, certificate, key, authority] = secret().await;
+    assert!(config.starts_with("address: \"192.0.2.10:9513\"\n"), "{config}");
+    assert_eq!(
+        [certificate.as_str(), key.as_str(), authority.as_str()],
+        ["one", "k3y", "authority\n"]
+    );
+    assert_eq!(
+        driver.look_for_drift(name, revision, &house.access).await,
+        Drift::None
+    );
+
+    let before = annotation().await;
+    give("one").await;
+    assert_eq!(annotation().await, before, "the same certificate starts nothing");
+    give("two").await;
+    assert_ne!(annotation().await, before);
+    assert_eq!(secret().await[1], "two");
+
+    let begun = Instant::now();
+    while driver.remove_add_on(name, &house.access).await != Departure::Gone {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it does not go");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(house.members().await.is_empty());
 }

@@ -4,6 +4,7 @@
 //! into a small table and an addition. Labels have few values by construction: routes without identifiers, statuses,
 //! services; never a name, a project or a token. It serves no HTTP.
 
+mod autoscaler;
 mod cloud;
 mod engine;
 mod http;
@@ -17,6 +18,7 @@ use prometheus_client::encoding::text;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+pub use autoscaler::Autoscaler;
 pub use cloud::Cloud;
 pub use engine::Engine;
 pub use http::{Http, InFlight, TokenLookup};
@@ -32,6 +34,7 @@ pub struct Metrics(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     registry: Registry,
+    autoscaler: Autoscaler,
     http: Http,
     cloud: Cloud,
     engine: Engine,
@@ -45,6 +48,7 @@ impl Default for Metrics {
         registry.register("jeroboam_build", "The program", build);
         registry.register_collector(Box::new(process::Process));
         Self(Arc::new(Inner {
+            autoscaler: Autoscaler::new(&mut registry),
             http: Http::new(&mut registry),
             cloud: Cloud::new(&mut registry),
             engine: Engine::new(&mut registry),
@@ -58,6 +62,11 @@ impl Metrics {
     /// Requests and tokens.
     pub fn http(&self) -> &Http {
         &self.0.http
+    }
+
+    /// Calls of clusters' autoscalers.
+    pub fn autoscaler(&self) -> &Autoscaler {
+        &self.0.autoscaler
     }
 
     /// Calls of the cloud.

@@ -28,7 +28,7 @@ pub use rsa_pair::RsaPair;
 pub use rules::{CsrRules, ExtensionKind, KeyUse};
 pub use seal::{Keyring, SealError, kid_of};
 pub use token::Token;
-pub use validity::{Validity, not_after};
+pub use validity::{Validity, certificate_der, common_name, not_after};
 
 /// Name of a sealed row by what it is and its generation. The first generation's is without a number.
 fn sealed_name(what: &str, generation: u32) -> String {

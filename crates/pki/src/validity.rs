@@ -57,6 +57,25 @@ pub fn not_after(certificate_pem: &str) -> Result<i64, Error> {
     i64::try_from(end.as_secs()).map_err(|_| Error::BadValidity)
 }
 
+/// The (first) certificate in `certificate_pem`, DER.
+///
+/// # Errors
+/// A text without one.
+pub fn certificate_der(certificate_pem: &str) -> Result<Vec<u8>, Error> {
+    let der = pem::decode(certificate_pem, &["CERTIFICATE"]).map_err(|why| Error::Unreadable {
+        what: "certificate",
+        why,
+    })?;
+    Ok(der.to_vec())
+}
+
+/// The common name of a certificate's subject: what it says of itself, whoever has signed it.
+pub fn common_name(certificate_der: &[u8]) -> Option<String> {
+    let certificate = Certificate::from_der(certificate_der).ok()?;
+    let name = certificate.tbs_certificate().subject().common_name().ok()??;
+    Some(name.value().into_owned())
+}
+
 pub(crate) fn read_certificate(certificate_pem: &str) -> Result<Certificate, Error> {
     let unreadable = |why| Error::Unreadable {
         what: "certificate",

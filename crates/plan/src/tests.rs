@@ -366,6 +366,7 @@ fn an_add_on_keeps_its_old_login_until_it_works_with_the_new_one() {
             spec: Spec::AddOn {
                 revision: rotations.to_string(),
                 cloud: true,
+                autoscales: false,
             },
         });
         graph

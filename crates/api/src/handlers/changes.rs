@@ -9,7 +9,7 @@ use jeroboam_types::labels::loose_bool;
 use jeroboam_types::{Change, ClusterId};
 use serde_json::json;
 
-use crate::context::{Context, reply};
+use crate::context::{Context, Desk, reply};
 use crate::error::{ApiError, ApiResult};
 use crate::etag;
 use crate::handlers::{clusters, find_cluster, of_lookup};
@@ -157,12 +157,12 @@ pub(crate) async fn rotate_credential(cx: &Context, ident: &str) -> ApiResult<Re
 }
 
 /// Writes a change and wakes the engine.
-pub(crate) async fn request(cx: &Context, change: &ClusterChange, terms: Terms<'_>) -> ApiResult<()> {
-    let asked = cx.store().clusters().request_change_on(change, terms).await;
+pub(crate) async fn request(cx: &impl Desk, change: &ClusterChange, terms: Terms<'_>) -> ApiResult<()> {
+    let asked = cx.app().store.clusters().request_change_on(change, terms).await;
     asked.map_err(|error| refused(change.cluster, change.change, error))?;
-    cx.site.app.wake.notify_one();
+    cx.app().wake.notify_one();
     let kind = change.change;
-    tracing::info!(cluster.id = %change.cluster, request_id = cx.ids.local, ?kind, "a change was accepted");
+    tracing::info!(cluster.id = %change.cluster, request_id = cx.ids().local, ?kind, "a change was accepted");
     Ok(())
 }
 

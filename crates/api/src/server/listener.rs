@@ -45,6 +45,10 @@ pub(crate) struct Peer {
     pub(crate) is_secure: bool,
 }
 
+/// Certificate that the other end has shown and proved to have the key of, DER. Nothing else of it was checked.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientCertificate(pub(crate) Arc<[u8]>);
+
 /// A connection before anything was read from it.
 pub(super) enum Accepted {
     Tcp(TcpStream, SocketAddr, Option<Arc<Tls>>),
@@ -144,9 +148,9 @@ impl Drop for Listener {
 
 impl Accepted {
     /// Ends the handshake, if there is one.
-    pub(super) async fn prepare(self) -> io::Result<(Stream, Peer)> {
+    pub(super) async fn prepare(self) -> io::Result<(Stream, Peer, Option<ClientCertificate>)> {
         match self {
-            Self::Unix(stream) => Ok((Stream::Unix(stream), Peer::default())),
+            Self::Unix(stream) => Ok((Stream::Unix(stream), Peer::default(), None)),
             Self::Tcp(stream, address, tls) => {
                 let _ = stream.set_nodelay(true);
                 let peer = Peer {
@@ -155,12 +159,25 @@ impl Accepted {
                     is_secure: tls.is_some(),
                 };
                 let Some(tls) = tls else {
-                    return Ok((Stream::Tcp(stream), peer));
+                    return Ok((Stream::Tcp(stream), peer, None));
                 };
                 let handshake = tokio::time::timeout(HANDSHAKE_DEADLINE, tls.acceptor().accept(stream));
                 let stream = handshake.await.map_err(|_| io::ErrorKind::TimedOut)??;
-                Ok((Stream::Tls(Box::new(stream)), peer))
+                let shown = stream.get_ref().1.peer_certificates();
+                let shown = shown.and_then(|chain| chain.first());
+                let certificate = shown.map(|certificate| ClientCertificate(certificate.as_ref().into()));
+                Ok((Stream::Tls(Box::new(stream)), peer, certificate))
             }
+        }
+    }
+}
+
+impl Stream {
+    /// True when both ends have agreed to speak HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            Self::Tcp(_) | Self::Unix(_) => false,
         }
     }
 }

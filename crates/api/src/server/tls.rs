@@ -6,9 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, SupportedProtocolVersion, crypto, version};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme, SupportedProtocolVersion,
+    crypto, version,
+};
 use tokio_rustls::TlsAcceptor;
 
 /// The lowest version of TLS that is spoken.
@@ -18,6 +24,15 @@ pub enum LowestTls {
     V12,
     /// 1.3 only.
     V13,
+}
+
+/// What is asked of clients in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clients {
+    /// Nothing.
+    Unknown,
+    /// A certificate, if they have one.
+    MayShowCertificates,
 }
 
 /// Why a certificate cannot be used.
@@ -50,6 +65,7 @@ pub struct Tls {
     certificate: PathBuf,
     key: PathBuf,
     lowest: LowestTls,
+    clients: Clients,
     acceptor: RwLock<Acceptor>,
     seen: Mutex<[Stamp; 2]>,
 }
@@ -77,12 +93,31 @@ impl Tls {
     /// # Errors
     /// Files that cannot be read or hold something else, and a key of another certificate.
     pub fn load(certificate: &Path, key: &Path, lowest: LowestTls) -> Result<Self, TlsError> {
+        Self::load_for(Clients::Unknown, certificate, key, lowest)
+    }
+
+    /// The same for the endpoint of clusters: clients may speak HTTP/2, and show a certificate of any kind, of which only
+    /// is checked that they have the key. Who answers their requests judges it.
+    ///
+    /// # Errors
+    /// As [`Tls::load`].
+    pub fn load_for_clusters(certificate: &Path, key: &Path, lowest: LowestTls) -> Result<Self, TlsError> {
+        Self::load_for(Clients::MayShowCertificates, certificate, key, lowest)
+    }
+
+    fn load_for(
+        clients: Clients,
+        certificate: &Path,
+        key: &Path,
+        lowest: LowestTls,
+    ) -> Result<Self, TlsError> {
         let seen = [stamp(certificate), stamp(key)];
         Ok(Self {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
             lowest,
-            acceptor: RwLock::new(read(certificate, key, lowest)?),
+            clients,
+            acceptor: RwLock::new(read(certificate, key, lowest, clients)?),
             seen: Mutex::new(seen),
         })
     }
@@ -94,7 +129,7 @@ impl Tls {
     pub fn reload(&self) -> Result<(), TlsError> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) =
             [stamp(&self.certificate), stamp(&self.key)];
-        let fresh = read(&self.certificate, &self.key, self.lowest)?;
+        let fresh = read(&self.certificate, &self.key, self.lowest, self.clients)?;
         *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -128,7 +163,7 @@ fn stamp(path: &Path) -> Stamp {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-fn read(certificate: &Path, key: &Path, lowest: LowestTls) -> Result<Acceptor, TlsError> {
+fn read(certificate: &Path, key: &Path, lowest: LowestTls, clients: Clients) -> Result<Acceptor, TlsError> {
     let unreadable = |path: &Path| {
         let path = path.to_owned();
         move |source| TlsError::Unreadable { path, source }
@@ -152,15 +187,67 @@ fn read(certificate: &Path, key: &Path, lowest: LowestTls) -> Result<Acceptor, T
         LowestTls::V13 => &[&version::TLS13],
     };
     let provider = Arc::new(crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
-        .with_no_client_auth()
-        .with_single_cert(chain, own_key)?;
+    let schemes = provider.signature_verification_algorithms;
+    let config = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
+    let config = match clients {
+        Clients::Unknown => config.with_no_client_auth(),
+        Clients::MayShowCertificates => config.with_client_cert_verifier(Arc::new(KeyHolders(schemes))),
+    };
+    let mut config = config.with_single_cert(chain, own_key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if clients == Clients::MayShowCertificates {
+        // After HTTP/1.1, which is for who speaks both.
+        config.alpn_protocols.push(b"h2".to_vec());
+    }
     Ok(Acceptor {
         tls: TlsAcceptor::from(Arc::new(config)),
         not_after,
     })
+}
+
+/// Lets everybody in, and checks of certificates that their bearers have the keys.
+#[derive(Debug)]
+struct KeyHolders(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for KeyHolders {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        crypto::verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        crypto::verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
 }
 
 /// When the first certificate of a chain ends.

@@ -11,7 +11,7 @@ use jeroboam_store::{ChangeError, ClusterChange, Ident, Standing, StoreError};
 use jeroboam_types::nodegroup::DEFAULT_WORKER;
 use jeroboam_types::{Change, ClusterId, ClusterTemplate, NodeGroup, Status};
 
-use crate::context::{Context, date_time};
+use crate::context::{Desk, date_time};
 use crate::error::{ApiError, ApiResult};
 use crate::etag;
 use crate::handlers::of_lookup;
@@ -20,8 +20,8 @@ use crate::handlers::of_lookup;
 ///
 /// # Errors
 /// 409 that names the status, 404 when the cluster has just gone.
-pub(crate) async fn standing(cx: &Context, cluster: ClusterId, change: Change) -> ApiResult<Standing> {
-    let standing = cx.store().clusters().standing(cluster).await;
+pub(crate) async fn standing(cx: &impl Desk, cluster: ClusterId, change: Change) -> ApiResult<Standing> {
+    let standing = cx.app().store.clusters().standing(cluster).await;
     let standing = standing.map_err(|error| of_lookup(error, "Cluster", "clusters", &cluster.to_string()))?;
     let status = standing.ask.cluster.status;
     match change.may_start_at(status) {
@@ -58,9 +58,9 @@ pub(crate) fn name_taken(cluster: ClusterId, name: &str) -> ApiError {
 }
 
 /// A change without anything in it yet.
-pub(crate) fn change_of(cx: &Context, standing: &Standing, change: Change) -> ClusterChange {
+pub(crate) fn change_of(cx: &impl Desk, standing: &Standing, change: Change) -> ClusterChange {
     let now = cx.now();
-    let limit = cx.config().engine.update_timeout_mins.saturating_mul(60);
+    let limit = cx.app().config.engine.update_timeout_mins.saturating_mul(60);
     ClusterChange {
         cluster: standing.ask.cluster.uuid,
         change,
@@ -71,7 +71,7 @@ pub(crate) fn change_of(cx: &Context, standing: &Standing, change: Change) -> Cl
         resolved: None,
         now,
         deadline: now.plus(Duration::from_secs(limit)),
-        request_id: cx.ids.outbound().to_owned(),
+        request_id: cx.ids().outbound().to_owned(),
     }
 }
 
@@ -79,8 +79,8 @@ pub(crate) fn change_of(cx: &Context, standing: &Standing, change: Change) -> Cl
 ///
 /// # Errors
 /// 400 when this service has none.
-pub(crate) fn driver_of(cx: &Context, template: &ClusterTemplate) -> ApiResult<Arc<dyn Driver>> {
-    let drivers = &cx.site.app.drivers;
+pub(crate) fn driver_of(cx: &impl Desk, template: &ClusterTemplate) -> ApiResult<Arc<dyn Driver>> {
+    let drivers = &cx.app().drivers;
     let named = template.driver.as_deref().and_then(|name| drivers.named(name));
     let distro = template.cluster_distro.as_deref().unwrap_or_default();
     let driver = named.or_else(|| drivers.providing(template.server_type, distro, template.coe));
@@ -118,7 +118,7 @@ pub(crate) fn group_of<'a>(standing: &'a Standing, ident: Option<&str>) -> ApiRe
 /// # Errors
 /// 400 for a size out of the group's bounds, or one that the driver cannot build, 403 beyond the quota.
 pub(crate) fn resize(
-    cx: &Context,
+    cx: &impl Desk,
     standing: &Standing,
     group: &NodeGroup,
     node_count: i32,
@@ -156,8 +156,8 @@ pub(crate) fn resize(
 ///
 /// # Errors
 /// 403.
-pub(crate) fn check_quota(cx: &Context, standing: &Standing, growth: i64) -> ApiResult<()> {
-    let most = i64::from(cx.config().quotas.max_nodes_per_cluster);
+pub(crate) fn check_quota(cx: &impl Desk, standing: &Standing, growth: i64) -> ApiResult<()> {
+    let most = i64::from(cx.app().config.quotas.max_nodes_per_cluster);
     let present: i64 = standing
         .ask
         .groups

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jeroboam_cloud::compute::Flavor;
 use jeroboam_config::IdentityMode;
-use jeroboam_driver::Ask;
 use jeroboam_driver::ask::{Defaults, Resolved};
+use jeroboam_driver::{Ask, Driver};
 use jeroboam_store::{NewCluster, Sealed};
 use jeroboam_types::cluster::DEFAULT_CREATE_TIMEOUT_MINS;
 use jeroboam_types::name::made_up;
@@ -69,6 +69,7 @@ pub(crate) async fn accept(
         groups,
         resolved,
     };
+    bound_default_workers(driver.as_ref(), &mut ask)?;
     if groups_of.0 > 1 && !ask.master_lb_enabled() {
         let reason = "More than one master needs master_lb_enabled";
         return Err(ApiError::invalid("master_count", groups_of.0, reason));
@@ -366,6 +367,42 @@ fn default_groups(
         group(DEFAULT_MASTER, ROLE_MASTER, masters, &cluster.master_flavor_id),
         worker,
     ])
+}
+
+/// Gives the default workers of a cluster that is scaled by itself the greatest size that Magnum's labels ask for.
+///
+/// # Errors
+/// 400 that names the label, for bounds that `node_count` is not within.
+fn bound_default_workers(driver: &dyn Driver, ask: &mut Ask) -> ApiResult<()> {
+    if !driver.autoscales(ask) {
+        return Ok(());
+    }
+    let given = ask.cluster.labels.value("max_node_count").map(str::to_owned);
+    let worker = ask.groups.iter_mut().find(|group| group.name == DEFAULT_WORKER);
+    let Some(worker) = worker else { return Ok(()) };
+    let invalid = |label: &str, value: &str, reason: String| {
+        Err(ApiError::invalid(&format!("labels.{label}"), value, reason))
+    };
+    let least = worker.min_node_count.unwrap_or(0);
+    if least > worker.node_count {
+        let reason = format!("node_count is {}", worker.node_count);
+        return invalid("min_node_count", &least.to_string(), reason);
+    }
+    let most = match &given {
+        None => worker.node_count.saturating_add(1),
+        Some(text) => match text.trim().parse() {
+            Ok(most) if most >= worker.node_count.max(1) => most,
+            _ => {
+                let reason = format!(
+                    "Value should be at least node_count, {}, and 1",
+                    worker.node_count
+                );
+                return invalid("max_node_count", text, reason);
+            }
+        },
+    };
+    worker.max_node_count = Some(most);
+    Ok(())
 }
 
 /// What only the creator can give: where clusters act by a trust, the engine makes it with the caller's token.

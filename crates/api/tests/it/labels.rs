@@ -155,3 +155,47 @@ async fn tenants_read_which_drivers_are_offered_and_what_labels_they_know() {
     let answer = rig.get("nonsense", "/v1/drivers").await;
     assert_eq!(answer.status, 401);
 }
+
+#[tokio::test]
+async fn default_workers_that_are_scaled_have_the_bounds_of_the_labels() {
+    let rig = Rig::start().await;
+    let token = rig.token("demo", "demo").await;
+    let made = rig
+        .call(&token, "POST", TEMPLATES, Some(template()))
+        .await
+        .expect(201);
+    let ask = async |labels: Value| {
+        let body = json!({"cluster_template_id": made["uuid"], "node_count": 2, "labels": labels});
+        rig.call(&token, "POST", "/v1/clusters", Some(body)).await
+    };
+    let on = |more: Value| merged(json!({"auto_scaling_enabled": "true"}), more);
+    for (labels, most) in [
+        (on(json!({})), json!(3)),
+        (
+            on(json!({"max_node_count": "9", "min_node_count": "1"})),
+            json!(9),
+        ),
+        (
+            on(json!({"max_node_count": "2", "min_node_count": "2"})),
+            json!(2),
+        ),
+        (json!({"max_node_count": "9"}), Value::Null),
+    ] {
+        let uuid = ask(labels.clone()).await.expect(202)["uuid"].clone();
+        let path = format!(
+            "/v1/clusters/{}/nodegroups/default-worker",
+            uuid.as_str().unwrap()
+        );
+        let shown = rig.get(&token, &path).await.expect(200);
+        assert_eq!(shown["max_node_count"], most, "{labels}");
+    }
+    for (labels, field) in [
+        (json!({"max_node_count": "1"}), "labels.max_node_count"),
+        (json!({"max_node_count": "many"}), "labels.max_node_count"),
+        (json!({"min_node_count": "3"}), "labels.min_node_count"),
+    ] {
+        let answer = ask(on(labels)).await;
+        let told = answer.refusal(400);
+        assert!(told.contains(field), "{told}");
+    }
+}

@@ -117,6 +117,10 @@ impl Driver for Paper {
         }
     }
 
+    fn autoscales(&self, ask: &Ask) -> bool {
+        ask.cluster.labels.value("auto_scaling_enabled") == Some("true")
+    }
+
     fn graph(&self, _: &Ask) -> Result<Graph, DriverError> {
         Ok(Graph::default())
     }

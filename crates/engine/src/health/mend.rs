@@ -12,12 +12,12 @@ use jeroboam_types::repair::{AddOns, Memory};
 use tracing::{debug, info};
 
 use super::access;
-use crate::addons;
 use crate::context::{Context, find_driver};
 use crate::fault::StepError;
 use crate::options::Watch;
 use crate::stopwatch::Stopwatch;
 use crate::worker::Engine;
+use crate::{addons, autoscaler};
 
 /// Looks at the add-ons of a cluster, if it is time to.
 pub(super) async fn look(
@@ -85,11 +85,21 @@ async fn examine(
     access: &Access,
     entry: &Entry,
 ) -> Result<Option<String>, StepError> {
-    let Spec::AddOn { revision, .. } = &entry.spec else {
+    let Spec::AddOn {
+        revision, autoscales, ..
+    } = &entry.spec
+    else {
         return Ok(None);
     };
     let (ask, name) = (&patient.ask, entry.key.name());
+    let is_ending = *autoscales && autoscaler::is_ending(engine, ask.cluster.uuid).await?;
     let look = async {
+        if is_ending {
+            return (
+                Some("its certificate is to be renewed".to_owned()),
+                AddOnState::Outdated,
+            );
+        }
         match driver.look_for_drift(name, revision, access).await {
             Drift::None => (None, driver.look_at_add_on(ask, name, revision, access).await),
             Drift::Found(what) => (Some(what), AddOnState::Outdated),

@@ -96,6 +96,7 @@ impl Driver for WithAddOn {
             let spec = Spec::AddOn {
                 revision,
                 cloud: true,
+                autoscales: false,
             };
             graph.insert(Resource {
                 key: Key::new("add-on", "store"),

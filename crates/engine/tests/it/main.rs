@@ -8,6 +8,7 @@
 )]
 
 mod addons;
+mod autoscaler;
 mod bootstrap;
 mod changes;
 mod crash;

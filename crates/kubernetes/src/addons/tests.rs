@@ -195,6 +195,81 @@ fn add_ons_follow_an_upgrade_when_the_control_plane_is_through() {
     assert_eq!(revisions(&ask), during);
 }
 
+fn driver_without_endpoint() -> KubernetesDriver {
+    KubernetesDriver::new(AddOnSettings {
+        catalogue: Catalogue::shipped().unwrap(),
+        cloud_authority: None,
+        verify_cloud: true,
+        has_endpoint: false,
+    })
+}
+
+const SCALED: &[(&str, &str)] = &[
+    ("cloud_provider_enabled", "true"),
+    ("auto_scaling_enabled", "true"),
+];
+
+#[test]
+fn new_clusters_are_scaled_where_they_reach_the_service_and_others_are_refused_by_the_label() {
+    let field = "labels.auto_scaling_enabled";
+    let (driver, scaled) = (KubernetesDriver::default(), with_labels(1, SCALED));
+    driver.validate(&scaled).unwrap();
+    assert!(driver.autoscales(&scaled) && !driver.autoscales(&with_labels(1, CLOUD)));
+    let graph = driver.graph(&scaled).unwrap();
+    let add_on = graph.find(&Key::new("add-on", "cluster-autoscaler")).unwrap();
+    let is_scaler = |spec: &Spec| {
+        matches!(
+            spec,
+            Spec::AddOn {
+                autoscales: true,
+                cloud: false,
+                ..
+            }
+        )
+    };
+    assert!(is_scaler(&add_on.spec), "{add_on:?}");
+    assert!(driver.upgrade_labels().contains(&"autoscaler_tag"));
+
+    let refusal = driver_without_endpoint().validate(&scaled).unwrap_err();
+    assert_eq!(refusal.field, field);
+    assert!(refusal.reason.contains("[bootstrap] url"), "{}", refusal.reason);
+    let alone = with_labels(1, &SCALED[1..]);
+    let old = with_labels(1, &[SCALED, &[("kube_tag", "v1.23.4")]].concat());
+    for refused in [&alone, &old] {
+        assert_eq!(driver.validate(refused).unwrap_err().field, field);
+    }
+
+    // Those that stand have had the label when it meant nothing.
+    for mut standing in [alone, old, scaled] {
+        standing.cluster.status = Status::UpdateComplete;
+        let driver = driver_without_endpoint();
+        driver.validate(&standing).unwrap();
+        assert!(!driver.autoscales(&standing));
+        let graph = driver.graph(&standing).unwrap();
+        assert!(!graph.iter().any(|resource| is_scaler(&resource.spec)));
+    }
+}
+
+#[test]
+fn a_new_node_bears_what_its_group_says() {
+    let mut scaled = with_labels(1, &[("flannel_network_subnetlen", "26")]);
+    let group = scaled.groups.last_mut().unwrap();
+    group.node_labels = BTreeMap::from([("disk".to_owned(), "fast".to_owned())]);
+    let taint = [("key", "only"), ("value", "gpu"), ("effect", "NoSchedule")];
+    let taint = taint.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    group.node_taints = vec![BTreeMap::from(taint)];
+    let group = group.clone();
+    let driver = KubernetesDriver::default();
+    let marks = driver.node_marks(&scaled, &group).unwrap();
+    assert_eq!(marks.labels["disk"], "fast");
+    assert_eq!(marks.labels["magnum.openstack.org/nodegroup"], group.name);
+    let taint = ("only".to_owned(), "gpu".to_owned(), "NoSchedule".to_owned());
+    assert_eq!(marks.taints, [taint]);
+    assert_eq!(marks.pods, 61, "as many as a /26 has addresses for");
+    let usual = with_labels(1, &[]);
+    assert_eq!(driver.node_marks(&usual, &group).unwrap().pods, 110);
+}
+
 #[test]
 fn nodes_wait_for_a_cloud_controller_manager_where_there_is_one() {
     let of = |ask: &Ask| Options::parse(ask).unwrap().external_cloud;

@@ -1,6 +1,6 @@
 //! What templates are filled with.
 
-use jeroboam_addons::Variables;
+use jeroboam_addons::{Variables, digest};
 use jeroboam_blueprint::graph::load_balancer_key;
 use jeroboam_blueprint::nodes;
 use jeroboam_driver::{AddOnAsk, Ask, CloudAccess, CloudLogin, Key};
@@ -84,6 +84,32 @@ pub(crate) fn all(
                 put(name, Value::Null);
             }
         }
+    }
+    let service = asked.service;
+    for (name, value) in [
+        ("service_address", service.map(|service| service.address.clone())),
+        (
+            "service_authority",
+            service.map(|service| service.authority.clone()),
+        ),
+        (
+            "service_certificate",
+            service.map(|service| service.client.certificate.clone()),
+        ),
+        (
+            "service_key",
+            service.map(|service| service.client.key.expose_secret().to_owned()),
+        ),
+        // The certificate alone: its key is no other than that of the same certificate before.
+        (
+            "service_credential",
+            service.map(|service| {
+                let shown = format!("{}{}", service.client.certificate, service.authority);
+                digest(shown.as_bytes()).chars().take(16).collect()
+            }),
+        ),
+    ] {
+        put(name, json!(value));
     }
     Ok(values)
 }
@@ -182,6 +208,7 @@ mod tests {
             catalogue: jeroboam_addons::Catalogue::empty(),
             cloud_authority: Some("PEM".into()),
             verify_cloud: true,
+            has_endpoint: true,
         };
         let cloud = CloudAccess {
             auth_url: "https://keystone.example:5000/".into(),

@@ -45,6 +45,11 @@ pub(crate) struct Taint {
 }
 
 impl Taint {
+    /// Key, value, effect.
+    pub(crate) fn into_parts(self) -> (String, String, String) {
+        (self.key, self.value, self.effect)
+    }
+
     /// Reads a taint of a node group.
     pub(crate) fn parse(given: &BTreeMap<String, String>) -> Result<Self, Invalid> {
         let invalid = |reason: String| Invalid::new("node_taints", reason);
