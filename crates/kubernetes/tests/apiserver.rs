@@ -180,6 +180,7 @@ impl House {
             "apis/rbac.authorization.k8s.io/v1/clusterroles",
             "apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
             "apis/rbac.authorization.k8s.io/v1/rolebindings",
+            "apis/rbac.authorization.k8s.io/v1/roles",
             "apis/apps/v1/deployments",
             "apis/apps/v1/daemonsets",
             "apis/storage.k8s.io/v1/storageclasses",
