@@ -276,7 +276,7 @@ fn log(line: &Line<'_>) {
     let address = address.map(|address| address.to_string()).unwrap_or_default();
     let (call, code, request_id) = (line.call.as_str(), line.code.as_str(), line.ids.local.as_str());
     let elapsed_ms = u64::try_from(line.elapsed.as_millis()).unwrap_or(u64::MAX);
-    let message = line.refusal.map(|refusal| refusal.message.as_str());
+    let refusal = line.refusal.map(|refusal| refusal.message.as_str());
     let cause = line.refusal.and_then(|refusal| refusal.cause.as_deref());
     macro_rules! write {
         ($level:ident) => {
@@ -287,7 +287,7 @@ fn log(line: &Line<'_>) {
                 call,
                 code,
                 elapsed_ms,
-                message,
+                refusal,
                 cause,
                 "an autoscaler was answered"
             )

@@ -280,7 +280,8 @@ sections! {
     /// without url and listen. Our own.
     Bootstrap {
         /// URL of the endpoint as nodes reach it, such as https://192.0.2.10:9513: an address of this service, or of
-        /// what hands connections on to it without ending TLS. Nodes find their keys in their user-data when unset.
+        /// what hands connections on to it without ending TLS. Nodes find their keys in their user-data when unset, and
+        /// clusters cannot be scaled by themselves.
         url: Option<String> = Unset, https_url;
         /// Address and port to listen on, such as 0.0.0.0:9513.
         listen: Option<String> = Unset, socket_address;

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::machines::{demo, event};
-use crate::rig::{Rig, http};
+use crate::rig::{Rig, free_port, http};
 
 #[test]
 fn a_cluster_of_three_masters_is_made_by_the_beta_driver_and_leaves_nothing() {
@@ -108,6 +108,10 @@ async fn what_cannot_be_is_refused_by_its_name_before_anything_is_built() {
     };
     for (change, field) in [
         (json!({"master_count": 2}), "master_count"),
+        (
+            json!({"labels": {"auto_scaling_enabled": "true", "cloud_provider_enabled": "true"}}),
+            "labels.auto_scaling_enabled: this service has no endpoint",
+        ),
         (json!({"master_count": 3}), "master_count"),
         (
             json!({"master_count": 9, "master_lb_enabled": true}),
@@ -201,4 +205,36 @@ async fn what_cannot_be_is_refused_by_its_name_before_anything_is_built() {
     ] {
         tenant.refused(groups, marked(more), field).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clusters_are_scaled_where_they_reach_the_service() {
+    let endpoint = format!("127.0.0.1:{}", free_port());
+    let options = format!(
+        "enabled_beta_drivers = kubernetes\n[bootstrap]\nurl = https://{endpoint}\nlisten = {endpoint}\n"
+    );
+    let mut rig = Rig::prepare(&options, "http", http()).await;
+    rig.start_service().await;
+    let tenant = Tenant::log_in(&rig).await;
+    let template = tenant.template("scaled", "v1.31.2").await;
+    let labels =
+        json!({"auto_scaling_enabled": "true", "cloud_provider_enabled": "true", "max_node_count": "4"});
+    let body = json!({"name": "demo", "cluster_template_id": template, "merge_labels": true, "node_count": 2,
+        "labels": labels});
+    let (status, made) = tenant.call(Method::POST, "clusters", &body).await;
+    assert_eq!(status, 202, "{made}");
+    let cluster = made["uuid"].as_str().unwrap();
+    tenant.settled(cluster).await;
+    let workers = format!("clusters/{cluster}/nodegroups/default-worker");
+    let (_, workers) = tenant.call(Method::GET, &workers, &Value::Null).await;
+    assert_eq!(
+        (&workers["min_node_count"], &workers["max_node_count"]),
+        (&json!(0), &json!(4))
+    );
+    let (_, steps) = tenant
+        .call(Method::GET, &format!("clusters/{cluster}/steps"), &Value::Null)
+        .await;
+    assert!(steps.to_string().contains("add-on:cluster-autoscaler"), "{steps}");
+    let text = std::fs::read_to_string(rig.log()).unwrap();
+    assert!(text.contains("nodes fetch their keys here"), "{text}");
 }
