@@ -4,6 +4,7 @@
 mod messages;
 mod rig;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -367,6 +368,88 @@ async fn nodes_that_cannot_be_made_are_told_with_their_cause_and_taken_back() {
     autoscaler.increase(1).await.unwrap();
     house.settled_as(cluster, Status::UpdateComplete).await;
     assert_eq!(house.servers().len(), 3);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_goes_on_with_the_nodes_that_are_left() {
+    let rig = Rig::start().await;
+    let cluster = rig.cluster(3).await;
+    let house = &rig.house;
+    house.settled_as(cluster, Status::CreateComplete).await;
+    let autoscaler = rig.autoscaler(cluster).await;
+    let idle = provider_id(house, "worker-0");
+    let medium = house.template_of("m1.medium").await;
+    house.upgrade(cluster, &[DEFAULT_WORKER], &medium, 1).await;
+    autoscaler.delete(vec![node(&idle, "")]).await.unwrap();
+    autoscaler.increase(2).await.unwrap();
+    assert_eq!(
+        autoscaler.target().await,
+        4,
+        "what is asked for, not what is there meanwhile"
+    );
+    let row = house.settled_as(cluster, Status::UpdateComplete).await;
+    assert_eq!(row.groups[1].node_count, 4);
+    let template: TemplateResponse = autoscaler
+        .call("NodeGroupTemplateNodeInfo", workers())
+        .await
+        .unwrap();
+    let made = Node::decode(template.node_bytes.as_slice()).unwrap();
+    let kind = &made.metadata.unwrap().labels["node.kubernetes.io/instance-type"];
+    assert_eq!(kind, "m1.medium", "what new nodes are made of");
+    let servers = house.servers();
+    assert_eq!(servers.len(), 5, "{servers:?}");
+    let flavors = house.flavors(cluster).await;
+    let of_workers: BTreeSet<_> = flavors
+        .iter()
+        .filter(|(name, _)| name.starts_with("worker"))
+        .map(|(_, flavor)| flavor)
+        .collect();
+    assert_eq!(of_workers.len(), 1, "{flavors:?}");
+    assert_ne!(of_workers.first(), Some(&&flavors["master-0"]), "{flavors:?}");
+    assert!(!house.ids("servers").values().any(|id| idle.ends_with(id)));
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_group_gets_its_first_node() {
+    let rig = Rig::start().await;
+    let cluster = rig.cluster(1).await;
+    let house = &rig.house;
+    house.settled_as(cluster, Status::CreateComplete).await;
+    house.add_group(cluster, "big", 0).await;
+    house
+        .change(cluster, Change::UpdateGroup, |standing, change| {
+            let big = standing.groups.iter().find(|group| group.name == "big");
+            let mut big = big.unwrap().clone();
+            (big.min_node_count, big.max_node_count) = (Some(0), Some(2));
+            big.status = Status::UpdateInProgress;
+            change.groups.push(big);
+        })
+        .await;
+    house.settled_as(cluster, Status::UpdateComplete).await;
+    let autoscaler = rig.autoscaler(cluster).await;
+    let big = || OfGroup { id: "big".into() };
+    let nodes: NodesResponse = autoscaler.call("NodeGroupNodes", big()).await.unwrap();
+    assert!(nodes.instances.is_empty());
+    let template: TemplateResponse = autoscaler.call("NodeGroupTemplateNodeInfo", big()).await.unwrap();
+    let made = Node::decode(template.node_bytes.as_slice()).unwrap();
+    assert_eq!(made.metadata.unwrap().labels["group"], "big");
+    let asked = SizeRequest {
+        delta: 1,
+        id: "big".into(),
+    };
+    let _: Empty = autoscaler.call("NodeGroupIncreaseSize", asked).await.unwrap();
+    house.settled_as(cluster, Status::UpdateComplete).await;
+    assert_eq!(house.servers(), ["big-0", "master-0", "worker-0"]);
+    // And back to none.
+    let asked = DeleteNodesRequest {
+        nodes: vec![node(&provider_id(house, "big-0"), "")],
+        id: "big".into(),
+    };
+    let _: Empty = autoscaler.call("NodeGroupDeleteNodes", asked).await.unwrap();
+    house.settled_as(cluster, Status::UpdateComplete).await;
+    assert_eq!(house.servers(), ["master-0", "worker-0"]);
     rig.stop().await;
 }
 
