@@ -17,9 +17,15 @@ use jeroboam_pki::{Authority, LeafRequest, Purpose, RsaBits, Validity};
 use jeroboam_types::ClusterId;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 /// Days of a certificate of our own. It is trusted by who was told of it, for an hour.
 const OWN_DAYS: u32 = 3_650;
+
+/// How often the certificate's files are looked at for a change.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// An endpoint that is configured.
 pub struct Bootstrap {
@@ -27,6 +33,8 @@ pub struct Bootstrap {
     pub endpoint: Endpoint,
     /// The socket.
     pub listener: Listener,
+    /// Its certificate, where that may change while what clusters trust stays.
+    pub renewable: Option<Arc<Tls>>,
 }
 
 /// Opens the endpoint, if the configuration has one.
@@ -47,6 +55,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Option<Bootstrap>> {
         std::fs::read_to_string(trusted).with_context(|| format!("cannot read {}", trusted.display()))?;
     let tls = Tls::load_for_clusters(&certificate, &key, LowestTls::V12)
         .context("[bootstrap] cert_file and key_file")?;
+    let tls = Arc::new(tls);
     let socket = TcpListener::bind(listen.as_str())
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;
@@ -56,8 +65,34 @@ pub async fn open(config: &Config) -> anyhow::Result<Option<Bootstrap>> {
             authority,
             token_life: Duration::from_secs(section.token_life_secs),
         },
-        listener: Listener::tcp(socket, Some(Arc::new(tls))),
+        renewable: section.trust_file.is_some().then(|| Arc::clone(&tls)),
+        listener: Listener::tcp(socket, Some(tls)),
     }))
+}
+
+/// Reads the certificate again on SIGHUP, and when its files have changed: autoscalers come back for as long as their
+/// clusters live.
+pub async fn renew(tls: Option<Arc<Tls>>, mut hangup: Signal, shutdown: CancellationToken) {
+    let Some(tls) = tls else { return };
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        let renewed = tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = look.tick() => tls.reload_if_changed(),
+            _ = hangup.recv() => tls.reload().map(|()| true),
+        };
+        match renewed {
+            Ok(true) => info!("the certificate of the nodes' endpoint was read again"),
+            Ok(false) => {}
+            Err(error) => {
+                let error = format!("{:#}", anyhow::Error::new(error));
+                tracing::error!(
+                    error,
+                    "the new certificate of the nodes' endpoint cannot be used; the old one serves on"
+                );
+            }
+        }
+    }
 }
 
 /// Certificate and key of our own for the URL's host, made at the first start.

@@ -75,9 +75,13 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
 
     configuration::private_directory(&config.default.state_path)?;
     let lock = lock(&config)?;
-    let (endpoint, desk) = match bootstrap::open(&config).await? {
-        Some(Bootstrap { endpoint, listener }) => (Some(endpoint), vec![listener]),
-        None => (None, Vec::new()),
+    let (endpoint, desk, renewable) = match bootstrap::open(&config).await? {
+        Some(Bootstrap {
+            endpoint,
+            listener,
+            renewable,
+        }) => (Some(endpoint), vec![listener], renewable),
+        None => (None, Vec::new(), None),
     };
     options.bootstrap = endpoint;
     let key_file = &config.certificates.master_key_file;
@@ -143,12 +147,14 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
         drain: server.drain,
         metrics: None,
     };
+    let hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
     let ended = CancellationToken::new();
     let work = async {
         tokio::join!(
             server.run(router, shutdown.clone()),
             engine.run(wake, shutdown.clone()),
             desk.run(nodes, shutdown.clone()),
+            bootstrap::renew(renewable, hangup, shutdown.clone()),
             heartbeat,
             renewing,
             metrics::serve(

@@ -120,6 +120,43 @@ async fn the_openstack_client_speaks_tls_with_an_own_authority_and_the_certifica
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_nodes_endpoint_reads_its_certificate_again_while_they_trust_the_same_authority() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = authority();
+    let (certificate, key) = write_certificate(&authority, directory.path());
+    let trusted = directory.path().join("trusted.pem");
+    std::fs::write(&trusted, &authority.certificate_pem).unwrap();
+    let endpoint = format!("127.0.0.1:{}", free_port());
+    let more = format!(
+        "[bootstrap]\nurl = https://{endpoint}\nlisten = {endpoint}\ncert_file = {}\nkey_file = {}\ntrust_file = {}\n",
+        certificate.display(),
+        key.display(),
+        trusted.display()
+    );
+    let mut rig = Rig::prepare(&more, "http", http()).await;
+    rig.start_service().await;
+    let shown = async || {
+        let client = reqwest::Client::builder().tls_info(true);
+        let ca = reqwest::Certificate::from_pem(authority.certificate_pem.as_bytes()).unwrap();
+        let client = client.tls_certs_only([ca]).build().unwrap();
+        let answer = client.post(format!("https://{endpoint}/v1/node-secrets")).send();
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 404, "without a token");
+        let info: &reqwest::tls::TlsInfo = answer.extensions().get().unwrap();
+        info.peer_certificate().unwrap().to_vec()
+    };
+    let before = shown().await;
+    write_certificate(&authority, directory.path());
+    rig.signal(Signal::HUP);
+    rig.wait_text(
+        &rig.log(),
+        "the certificate of the nodes' endpoint was read again",
+    )
+    .await;
+    assert_ne!(shown().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_outage_is_told_in_words_that_the_openstack_client_shows() {
     let rig = Rig::start().await;
     rig.demo(&["coe", "cluster", "list"]).await;
