@@ -11,11 +11,11 @@ use crate::error::CatalogueError;
 use crate::manifest;
 use crate::render::placeholders;
 use crate::select::digest;
-use crate::{CLOUD_CONTROLLER_MANAGER, VARIABLES};
+use crate::{SETTLED_AT_CREATION, VARIABLES};
 
 /// The catalogue that ships with the program, and its manifests.
 const SHIPPED: &str = include_str!("../content/catalogue.yaml");
-const SHIPPED_FILES: [(&str, &str); 4] = [
+const SHIPPED_FILES: [(&str, &str); 5] = [
     (
         "cloud-controller-manager.yaml",
         include_str!("../content/cloud-controller-manager.yaml"),
@@ -24,6 +24,10 @@ const SHIPPED_FILES: [(&str, &str); 4] = [
     (
         "cluster-autoscaler.yaml",
         include_str!("../content/cluster-autoscaler.yaml"),
+    ),
+    (
+        "keystone-auth.yaml",
+        include_str!("../content/keystone-auth.yaml"),
     ),
     (
         "metrics-server.yaml",
@@ -411,8 +415,8 @@ fn read_add_on(entry: &Written, wrong: Wrong<'_>) -> Result<AddOn, CatalogueErro
             "it has a label and a network driver; one of them can switch it".to_owned(),
         ));
     }
-    if add_on.default && add_on.name == CLOUD_CONTROLLER_MANAGER {
-        let reason = "nodes that stand would not know of it: new clusters get it by [addons] enabled";
+    if add_on.default && SETTLED_AT_CREATION.contains(&add_on.name.as_str()) {
+        let reason = "machines that stand would not know of it: new clusters get it by [addons] enabled";
         return Err(wrong(reason.to_owned()));
     }
     add_on.check_variables().map_err(wrong)?;

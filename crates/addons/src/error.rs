@@ -58,3 +58,19 @@ pub enum RenderError {
     #[error("{0}")]
     Manifest(String),
 }
+
+/// A policy for tokens of Keystone that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PolicyError {
+    /// It is no list of entries.
+    #[error("not a policy: {0}")]
+    Syntax(String),
+    /// One of them is wrong.
+    #[error("entry {entry}: {reason}")]
+    Entry {
+        /// Which, from 1.
+        entry: usize,
+        /// What is wrong.
+        reason: String,
+    },
+}

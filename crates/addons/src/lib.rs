@@ -6,18 +6,26 @@
 
 mod catalogue;
 mod error;
+mod keystone;
 mod manifest;
 mod render;
 mod select;
 
 pub use catalogue::{AddOn, Catalogue, Parameter, ParameterKind};
-pub use error::{CatalogueError, RenderError, WrongLabel};
+pub use error::{CatalogueError, PolicyError, RenderError, WrongLabel};
+pub use keystone::KeystonePolicy;
 pub use manifest::parse as parse_manifest;
 pub use render::{ADD_ON_LABEL, Objects};
 pub use select::{Remote, Selected, Wish, digest};
 
 /// Name of the add-on whose clusters have an external cloud provider: their nodes are told so when they join.
 pub const CLOUD_CONTROLLER_MANAGER: &str = "cloud-controller-manager";
+
+/// Name of the add-on whose clusters take tokens of Keystone: their API servers are told so when they are made.
+pub const KEYSTONE_AUTH: &str = "keystone-auth";
+
+/// What machines must know of when they are made, so that no cluster that stands can be given it.
+pub(crate) const SETTLED_AT_CREATION: [&str; 2] = [CLOUD_CONTROLLER_MANAGER, KEYSTONE_AUTH];
 
 /// What templates may name besides parameters and the variables of a version. Each is a text or nothing, but for
 /// `volume_types`, which is a list for `x-for-each`.
@@ -49,6 +57,9 @@ pub const VARIABLES: &[&str] = &[
     "lb_method",
     "lb_monitor",
     "volume_types",
+    "auth_url",
+    "keystone_auth_policy",
+    "revision",
 ];
 
 /// Variables as templates see them: names to values, `null` for nothing.

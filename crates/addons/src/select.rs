@@ -1,6 +1,6 @@
 //! Which add-ons a cluster is to have, in which version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::digest::{SHA256, digest as hash};
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::Variables;
 use crate::catalogue::{AddOn, Catalogue, ParameterKind, Source, Version};
 use crate::error::WrongLabel;
+use crate::render::placeholders;
 
 /// What a cluster asks for.
 pub struct Wish<'a> {
@@ -220,6 +221,22 @@ impl Selected<'_> {
             Source::Objects { .. } => None,
         });
         remotes.collect()
+    }
+
+    /// True for one whose templates name a variable.
+    pub fn names(&self, variable: &str) -> bool {
+        let mut names = BTreeSet::new();
+        for source in self.sources {
+            if let Source::Objects {
+                objects,
+                template: true,
+                ..
+            } = source
+            {
+                objects.iter().for_each(|object| placeholders(object, &mut names));
+            }
+        }
+        names.contains(variable)
     }
 
     /// Names all that its objects are made of but for what only the cloud tells; `more` is what the wish says besides.

@@ -53,6 +53,7 @@ const ALL: &[(&str, &str)] = &[
     ("cloud_provider_enabled", "true"),
     ("cinder_csi_enabled", "true"),
     ("metrics_server_enabled", "true"),
+    ("keystone_auth_enabled", "true"),
 ];
 
 #[test]
@@ -72,7 +73,7 @@ fn every_version_of_kubernetes_gets_versions_and_no_place_stays_open() {
         // The autoscaler's protocol is of 1.24.
         let autoscaler = [("auto_scaling_enabled", if minor < 24 { "false" } else { "true" })];
         let selected = select(&catalogue, minor, "flannel", &[ALL, &autoscaler].concat()).unwrap();
-        assert_eq!(selected.len(), if minor < 24 { 3 } else { 4 });
+        assert_eq!(selected.len(), if minor < 24 { 4 } else { 5 });
         for selected in selected {
             let objects = selected.render(&variables(), Some("registry.example/kube/"), &BTreeMap::new());
             let text = objects.unwrap().documents();
@@ -261,6 +262,11 @@ fn a_bad_catalogue_is_told_with_its_place() {
         (own("colour: red"), true, "colour"),
         (own("default: true"), true, "no versions"),
         (own(version), true, "no manifests"),
+        (
+            "- {name: keystone-auth, default: true}".to_owned(),
+            true,
+            "[addons] enabled",
+        ),
         (
             own(&format!("{version}\n  manifests: [{{file: missing.yaml}}]")),
             false,

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub use server::{
     Answers, Requests, TestCertificates, certificates, socket_server, tls_server, tls_server_by,
-    tls_server_seen,
+    tls_server_for_all, tls_server_seen,
 };
 
 /// An administrator's way to a COE's API, with a client certificate of some authority.

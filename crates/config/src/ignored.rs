@@ -175,10 +175,7 @@ const OPTIONS: &[(&str, &[&str])] = &[
             "signing_dir",
         ],
     ),
-    (
-        "kubernetes",
-        &["keystone_auth_default_policy", "post_install_manifest_url"],
-    ),
+    ("kubernetes", &["post_install_manifest_url"]),
     ("neutron_client", CLIENT),
     ("nova_client", CLIENT),
     ("octavia_client", CLIENT),

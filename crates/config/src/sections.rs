@@ -546,6 +546,9 @@ sections! {
     Kubernetes {
         /// Seconds between two looks at a cluster, about; nobody looks when it is not above 0.
         health_polling_interval: i64 = Text("60");
+        /// JSON file with who may do what by a token of Keystone in clusters that take these, in the words of
+        /// k8s-keystone-auth; $PROJECT_ID stands for the cluster's project. Without it the policy that ships.
+        keystone_auth_default_policy: Option<PathBuf> = Unset;
     }
 
     /// Add-ons of Kubernetes clusters. Our own.

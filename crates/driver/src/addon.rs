@@ -18,6 +18,8 @@ pub struct AddOnAsk<'a> {
     pub name: &'a str,
     /// What it is to be, see [`crate::Spec::AddOn`]. Kept with it, so that a look can tell.
     pub revision: &'a str,
+    /// Keystone, as the catalog has it for everybody; `None` when nobody can tell now.
+    pub auth_url: Option<&'a str>,
     /// How it gets into the cloud, if it does.
     pub cloud: Option<&'a CloudAccess>,
     /// How it asks this service for nodes, if it does.

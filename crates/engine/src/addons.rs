@@ -82,11 +82,17 @@ async fn apply(
         true => Some(autoscaler::access(context).await?),
         false => None,
     };
+    let auth_url = match &cloud {
+        Some(cloud) => Some(cloud.auth_url.clone()),
+        // An add-on that needs to know it says so, and comes again.
+        None => auth_url(context).await.ok(),
+    };
     let add_on = AddOnAsk {
         ask: context.ask()?,
         made,
         name: entry.key.name(),
         revision,
+        auth_url: auth_url.as_deref(),
         cloud: cloud.as_ref(),
         service: service.as_ref(),
     };
@@ -124,17 +130,23 @@ pub(crate) async fn remove(context: &Context<'_>, entry: &Entry, made: &Made) ->
     }
 }
 
+/// Keystone, as its own catalog has it for everybody.
+async fn auth_url(context: &Context<'_>) -> Result<String, StepError> {
+    let options = context.engine.connector.options();
+    let token = context.session().await?.token().await?;
+    let public = token
+        .catalog
+        .endpoint(Service::Identity, Interface::Public, options.region.as_deref());
+    Ok(match public {
+        Ok(url) => url.to_owned(),
+        Err(_) => options.auth_url.clone(),
+    })
+}
+
 async fn cloud_access(context: &Context<'_>, entry: &Entry, made: &Made) -> Result<CloudAccess, StepError> {
     let session = context.session().await?;
     let region = context.engine.connector.options().region.clone();
-    let token = session.token().await?;
-    let public = token
-        .catalog
-        .endpoint(Service::Identity, Interface::Public, region.as_deref());
-    let auth_url = match public {
-        Ok(url) => url.to_owned(),
-        Err(_) => context.engine.connector.options().auth_url.clone(),
-    };
+    let auth_url = auth_url(context).await?;
     let volume_types = match volume::volume_types(&session).await {
         Ok(types) => types,
         Err(error) if error.is_transient() => return Err(error.into()),

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::{Context, bail};
-use jeroboam_addons::{AddOn, Catalogue, ParameterKind, Selected, VARIABLES, Variables, Wish};
+use jeroboam_addons::{
+    AddOn, Catalogue, KeystonePolicy, ParameterKind, Selected, VARIABLES, Variables, Wish,
+};
 use jeroboam_config::Config;
 use serde_json::json;
 
 use crate::cli::{AddonsCommand, AddonsRender, Configuration};
-use crate::{configuration, output};
+use crate::{configuration, drivers, output};
 
 /// Label with a registry for all images.
 const IMAGE_PREFIX: &str = "container_infra_prefix";
@@ -40,7 +42,8 @@ pub async fn run(arguments: &Configuration, command: AddonsCommand) -> anyhow::R
             None => bail!("there is no add-on {name:?}"),
         },
         AddonsCommand::Render(arguments) => {
-            let documents = render(&catalogue, &config.addons.enabled, &arguments).await?;
+            let policy = drivers::keystone_policy(&config)?;
+            let documents = render(&catalogue, &policy, &config.addons.enabled, &arguments).await?;
             output::text(&documents)
         }
     }
@@ -130,6 +133,7 @@ fn show(add_on: &AddOn, enabled: &[String]) -> String {
 
 async fn render(
     catalogue: &Catalogue,
+    policy: &KeystonePolicy,
     enabled: &[String],
     arguments: &AddonsRender,
 ) -> anyhow::Result<String> {
@@ -167,14 +171,15 @@ async fn render(
             fetched.insert(remote.sha256.clone(), manifest.map_err(anyhow::Error::msg)?);
         }
         let _ = writeln!(text, "# {} {}", selected.add_on.name, selected.version);
-        let objects = selected.render(&placeholders(&arguments.kube_version), prefix, &fetched)?;
+        let given = placeholders(&arguments.kube_version, policy);
+        let objects = selected.render(&given, prefix, &fetched)?;
         text.push_str(&objects.documents());
     }
     Ok(text)
 }
 
 /// Words for what only a cluster knows.
-fn placeholders(kube_version: &str) -> Variables {
+fn placeholders(kube_version: &str, policy: &KeystonePolicy) -> Variables {
     let words = VARIABLES
         .iter()
         .map(|name| ((*name).to_owned(), json!(format!("<{name}>"))));
@@ -183,6 +188,10 @@ fn placeholders(kube_version: &str) -> Variables {
     variables.insert(
         "master_label".to_owned(),
         json!("node-role.kubernetes.io/control-plane"),
+    );
+    variables.insert(
+        "keystone_auth_policy".to_owned(),
+        json!(policy.of_project("<project_id>")),
     );
     let class = json!([{"name": "cinder-<volume type>", "type": "<volume type>", "default": "false"}]);
     variables.insert("volume_types".to_owned(), class);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::Context;
+use jeroboam_addons::KeystonePolicy;
 use jeroboam_config::{Config, sections};
 use jeroboam_driver::{Driver, Drivers, label};
 use jeroboam_kubernetes::AddOnSettings;
@@ -29,11 +30,26 @@ pub fn all(config: &Config) -> anyhow::Result<Drivers> {
         cloud_authority: authority,
         verify_cloud: config.drivers.verify_ca,
         has_endpoint: config.bootstrap.url.is_some(),
+        keystone_auth_policy: keystone_policy(config)?,
     };
     Ok(Drivers::new(vec![
         Arc::new(jeroboam_swarm::SwarmDriver),
         Arc::new(jeroboam_kubernetes::KubernetesDriver::new(add_ons)),
     ]))
+}
+
+/// Who may do what by a token of Keystone, as configured.
+///
+/// # Errors
+/// A file that cannot be read, and a policy that cannot be used.
+pub fn keystone_policy(config: &Config) -> anyhow::Result<KeystonePolicy> {
+    let option = "[kubernetes] keystone_auth_default_policy";
+    let Some(file) = &config.kubernetes.keystone_auth_default_policy else {
+        return Ok(KeystonePolicy::shipped()?);
+    };
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("{option}: cannot read {}", file.display()))?;
+    KeystonePolicy::parse(&text).with_context(|| format!("{option}: {}", file.display()))
 }
 
 /// Names in the options that no driver has.

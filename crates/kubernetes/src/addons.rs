@@ -14,7 +14,9 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use jeroboam_addons::{AddOn, CLOUD_CONTROLLER_MANAGER, Catalogue, ParameterKind, Selected, Wish};
+use jeroboam_addons::{
+    AddOn, CLOUD_CONTROLLER_MANAGER, Catalogue, KEYSTONE_AUTH, KeystonePolicy, ParameterKind, Selected, Wish,
+};
 use jeroboam_blueprint::graph::{load_balancer_floating_ip_key, load_balancer_key};
 use jeroboam_blueprint::nodes;
 use jeroboam_driver::LabelKind::{Bool, Choice, Pattern, Text};
@@ -41,6 +43,8 @@ pub struct AddOnSettings {
     pub verify_cloud: bool,
     /// True where clusters can reach this service, to ask it for nodes.
     pub has_endpoint: bool,
+    /// Who may do what by a token of Keystone, in clusters that take these.
+    pub keystone_auth_policy: KeystonePolicy,
 }
 
 /// The catalogue, and what follows from it.
@@ -78,6 +82,21 @@ impl AddOns {
     /// Labels of a template that an upgrade to it takes over.
     pub(crate) fn upgrade_labels(&self) -> &[&'static str] {
         &self.upgrade_labels
+    }
+
+    /// Refuses a new cluster whose API servers would ask a webhook that nobody brings. Those that stand keep what they
+    /// are told.
+    pub(crate) fn check_offered(&self, ask: &Ask) -> Result<(), Invalid> {
+        let is_new = ask.cluster.coe_version.is_none();
+        if is_new && options::has_keystone_auth(ask)? && self.settings.catalogue.find(KEYSTONE_AUTH).is_none()
+        {
+            let field = format!("labels.{}", options::KEYSTONE_AUTH_LABEL);
+            return Err(Invalid::new(
+                field,
+                format!("there is no add-on {KEYSTONE_AUTH} here"),
+            ));
+        }
+        Ok(())
     }
 
     /// What the cluster is to have.
@@ -148,7 +167,9 @@ impl AddOns {
         let selected = self.select(ask)?;
         let way = way_to_api(ask, options);
         for add_on in &selected {
-            let revision = add_on.revision(&values::fixed(ask, options));
+            let mut more = values::fixed(ask, options);
+            more.extend(values::of_operator(add_on, ask, &self.settings));
+            let revision = add_on.revision(&more);
             graph.insert(Resource {
                 key: Key::new(KIND, &add_on.add_on.name),
                 needs: way.clone(),
@@ -183,6 +204,9 @@ impl AddOns {
         let Some(selected) = found else {
             return AddOnState::Stuck(format!("there is no add-on {} any more", asked.name));
         };
+        if asked.auth_url.is_none() && selected.names("auth_url") {
+            return AddOnState::NotYet("the address of Keystone is not known".to_owned());
+        }
         let rendered = Options::parse(asked.ask)
             .map_err(|invalid| invalid.to_string())
             .and_then(|options| values::all(asked, &options, &self.settings).map(|values| (options, values)));
@@ -292,7 +316,8 @@ fn label_specs(add_on: &AddOn) -> Vec<LabelSpec> {
     };
     let mut specs = Vec::new();
     if let Some(label) = &add_on.label {
-        let default = match add_on.name == CLOUD_CONTROLLER_MANAGER || !add_on.default {
+        let settled = [CLOUD_CONTROLLER_MANAGER, KEYSTONE_AUTH].contains(&add_on.name.as_str());
+        let default = match settled || !add_on.default {
             true => LabelDefault::Option {
                 section: "addons",
                 name: "enabled",

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::options::arguments::{AUDIT_DIRECTORY, AUDIT_POLICY};
 use crate::options::{Options, Taint};
 use crate::version::Format;
+use crate::webhook;
 
 /// Where kubeadm keeps certificates and keys.
 pub(crate) const CERTIFICATES: &str = "/etc/kubernetes/pki";
@@ -150,8 +151,15 @@ fn cluster_configuration(options: &Options, cluster: &ClusterFacts<'_>) -> Value
     configuration["networking"] = json!({"serviceSubnet": options.service_range.to_string()});
     let mut api_server = component(options, &options.arguments.api_server);
     api_server["certSANs"] = json!(cluster.names);
+    let mut volumes = Vec::new();
     if options.audit {
-        api_server["extraVolumes"] = audit_volumes();
+        volumes.extend(audit_volumes());
+    }
+    if options.keystone_auth {
+        volumes.push(webhook::volume());
+    }
+    if !volumes.is_empty() {
+        api_server["extraVolumes"] = Value::Array(volumes);
     }
     configuration["apiServer"] = api_server;
     // During a rotation `ca.crt` has two certificates, and what signs for kubelets takes one.
@@ -175,17 +183,17 @@ fn cluster_configuration(options: &Options, cluster: &ClusterFacts<'_>) -> Value
 }
 
 /// What the API server's container sees of its node for the audit log.
-fn audit_volumes() -> Value {
-    json!([
-        {
+fn audit_volumes() -> [Value; 2] {
+    [
+        json!({
             "name": "audit-log", "hostPath": AUDIT_DIRECTORY, "mountPath": AUDIT_DIRECTORY, "readOnly": false,
             "pathType": "DirectoryOrCreate",
-        },
-        {
+        }),
+        json!({
             "name": "audit-policy", "hostPath": AUDIT_POLICY, "mountPath": AUDIT_POLICY, "readOnly": true,
             "pathType": "File",
-        },
-    ])
+        }),
+    ]
 }
 
 /// Pods of a node when nobody says how many: the kubelet's own default.

@@ -23,6 +23,7 @@ mod trust;
 mod upgrade;
 mod userdata;
 mod version;
+mod webhook;
 
 #[cfg(test)]
 mod programs;
@@ -30,7 +31,7 @@ mod programs;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jeroboam_addons::Catalogue;
+use jeroboam_addons::{Catalogue, KeystonePolicy};
 use jeroboam_driver::{
     Access, AddOnAsk, AddOnState, Ask, Certificates, Departure, Drift, Driver, DriverError, Graph, Health,
     Invalid, LabelSpec, Leaving, Made, NodeAsk, NodeMarks, Provides, Report,
@@ -69,6 +70,7 @@ impl Default for KubernetesDriver {
             cloud_authority: None,
             verify_cloud: true,
             has_endpoint: true,
+            keystone_auth_policy: KeystonePolicy::shipped().unwrap_or_default(),
         })
     }
 }
@@ -120,6 +122,7 @@ impl Driver for KubernetesDriver {
 
     fn validate(&self, ask: &Ask) -> Result<(), Invalid> {
         Options::parse(ask)?;
+        self.add_ons.check_offered(ask)?;
         self.add_ons.select(ask).map(drop)
     }
 

@@ -6,7 +6,7 @@
 pub(crate) mod arguments;
 pub(crate) mod values;
 
-use jeroboam_addons::CLOUD_CONTROLLER_MANAGER;
+use jeroboam_addons::{CLOUD_CONTROLLER_MANAGER, KEYSTONE_AUTH};
 use jeroboam_blueprint::read::{self, label};
 use jeroboam_blueprint::{GroupOptions, NetworkOptions};
 use jeroboam_driver::{Ask, Cidr, Invalid, PodNetwork};
@@ -14,6 +14,7 @@ use jeroboam_types::NodeGroup;
 
 use crate::registries::{self, Mirror};
 use crate::version::Version;
+use crate::webhook;
 
 pub(crate) use arguments::Arguments;
 pub(crate) use values::{CgroupDriver, Taint, node_labels};
@@ -67,6 +68,8 @@ pub(crate) struct Options {
     pub(crate) plain_user_data: bool,
     /// True when a cloud controller manager makes nodes of the cloud's servers.
     pub(crate) external_cloud: bool,
+    /// True when API servers ask a webhook about tokens of Keystone.
+    pub(crate) keystone_auth: bool,
     /// True when nodes route pods by themselves, false when an add-on does it.
     pub(crate) routed_pods: bool,
     /// Arguments of the API server, the controller manager, the scheduler and the kubelet.
@@ -121,11 +124,16 @@ impl Options {
                 .unwrap_or_default(),
             plain_user_data: label(ask, None, "plain_user_data", read::boolean)?.unwrap_or(false),
             external_cloud: has_external_cloud(ask)?,
+            keystone_auth: has_keystone_auth(ask)?,
             routed_pods,
             arguments: Arguments::parse(ask)?,
         };
         if options.routed_pods {
             options.check_pods()?;
+        }
+        if options.keystone_auth && options.api_port == webhook::PORT {
+            let reason = format!("{} is the port of the webhook for Keystone", webhook::PORT);
+            return Err(Invalid::new("apiserver_port", reason));
         }
         for group in &ask.groups {
             GroupOptions::parse(ask, group)?;
@@ -270,13 +278,23 @@ fn has_routed_pods(ask: &Ask) -> bool {
     ROUTED.contains(&network_driver(ask))
 }
 
-/// Nodes must know it when they join, so it is what was asked for when the cluster was accepted.
+/// Nodes must know it when they join.
 fn has_external_cloud(ask: &Ask) -> Result<bool, Invalid> {
-    let is_default = || {
-        let enabled = &ask.resolved.defaults.add_ons;
-        enabled.iter().any(|name| name == CLOUD_CONTROLLER_MANAGER)
-    };
-    Ok(label(ask, None, "cloud_provider_enabled", read::boolean)?.unwrap_or_else(is_default))
+    has_add_on(ask, "cloud_provider_enabled", CLOUD_CONTROLLER_MANAGER)
+}
+
+/// Label of the webhook for Keystone.
+pub(crate) const KEYSTONE_AUTH_LABEL: &str = "keystone_auth_enabled";
+
+/// API servers must know it when their masters are made.
+pub(crate) fn has_keystone_auth(ask: &Ask) -> Result<bool, Invalid> {
+    has_add_on(ask, KEYSTONE_AUTH_LABEL, KEYSTONE_AUTH)
+}
+
+/// True for an add-on that machines know of, which is what was asked for when the cluster was accepted.
+fn has_add_on(ask: &Ask, key: &str, name: &str) -> Result<bool, Invalid> {
+    let is_default = || ask.resolved.defaults.add_ons.iter().any(|known| known == name);
+    Ok(label(ask, None, key, read::boolean)?.unwrap_or_else(is_default))
 }
 
 fn pod_network(ask: &Ask) -> Result<PodNetwork, Invalid> {

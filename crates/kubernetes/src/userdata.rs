@@ -20,6 +20,7 @@ use crate::machine::{Machine, Reader};
 use crate::options::arguments::AUDIT_POLICY;
 use crate::options::{self, Options};
 use crate::registries;
+use crate::webhook;
 
 /// Where the node's own settings and keys are.
 const DIRECTORY: &str = "/etc/jeroboam";
@@ -140,6 +141,11 @@ impl<'a> Own<'a> {
             self.add_renewal(&mut machine);
             if self.options.audit {
                 machine.secret(AUDIT_POLICY, kubeadm::documents(&[audit_policy()]));
+            }
+            if self.options.keystone_auth {
+                let authorities = format!("{}/ca.crt", kubeadm::CERTIFICATES);
+                let config = webhook::kubeconfig(&authorities);
+                machine.file(webhook::CONFIG, 0o644, kubeadm::documents(&[config]));
             }
         }
         match self.asked.bootstrap {
@@ -434,6 +440,14 @@ impl<'a> Own<'a> {
         }
         if self.node.group.trust().is_overlap_of_new() {
             files.push((KUBELET.to_owned(), self.kubelet_identity()?));
+        }
+        if self.options.keystone_auth {
+            let own = self
+                .asked
+                .certificates
+                .issue(Authority::Cluster, &webhook::certificate())?;
+            files.push((webhook::CERTIFICATE.to_owned(), pem(&own.certificate)));
+            files.push((webhook::KEY.to_owned(), pem(own.key.expose_secret())));
         }
         let keys = self.asked.certificates.token_keys()?;
         files.push((format!("{AUTHORITIES}/sa.key"), pem(keys.private.expose_secret())));

@@ -8,6 +8,9 @@
     reason = "helpers of a test may panic"
 )]
 
+#[path = "apiserver/keystone.rs"]
+mod keystone;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -16,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use jeroboam_addons::Catalogue;
+use jeroboam_addons::{Catalogue, KeystonePolicy};
 use jeroboam_blueprint::api::{Api, Method};
 use jeroboam_blueprint::testkit;
 use jeroboam_driver::graph::MadeResource;
@@ -44,7 +47,7 @@ struct House {
     access: Access,
     api: Api,
     _processes: [Process; 2],
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 fn free_port() -> u16 {
@@ -63,11 +66,20 @@ fn start(program: &Path, log: PathBuf, arguments: &[String]) -> Process {
     Process(child.unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display())))
 }
 
+/// Directory of the programs.
+fn programs() -> PathBuf {
+    PathBuf::from(std::env::var("E2E_KUBERNETES").expect("E2E_KUBERNETES names the programs"))
+}
+
 impl House {
     async fn build() -> Self {
+        Self::build_with(|_| vec!["--authorization-mode=RBAC".to_owned()]).await
+    }
+
+    /// With more arguments of the API server, which may name files in the directory: `ca.crt` is the authority.
+    async fn build_with(more: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let programs =
-            PathBuf::from(std::env::var("E2E_KUBERNETES").expect("E2E_KUBERNETES names the programs"));
+        let programs = programs();
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let write = |name: &str, text: &str| {
@@ -99,15 +111,16 @@ impl House {
              http://127.0.0.1:{etcd} --listen-peer-urls http://127.0.0.1:{peers} --initial-advertise-peer-urls \
              http://127.0.0.1:{peers} --initial-cluster default=http://127.0.0.1:{peers} --unsafe-no-fsync"
         ));
-        let api_arguments = words(format!(
+        let mut api_arguments = words(format!(
             "--etcd-servers=http://127.0.0.1:{etcd} --bind-address=127.0.0.1 --secure-port={port} \
              --client-ca-file={authority} --tls-cert-file={certificate} --tls-private-key-file={key} \
              --service-account-key-file={public} --service-account-signing-key-file={private} \
-             --service-account-issuer=https://kubernetes.default.svc --authorization-mode=RBAC \
+             --service-account-issuer=https://kubernetes.default.svc \
              --service-cluster-ip-range=10.254.0.0/16 --allow-privileged=true --disable-admission-plugins=ServiceAccount \
              --cert-dir={}",
             path("certificates").display()
         ));
+        api_arguments.extend(more(directory.path()));
         let processes = [
             start(&programs.join("etcd"), path("etcd.log"), &etcd_arguments),
             start(&programs.join("kube-apiserver"), path("api.log"), &api_arguments),
@@ -118,7 +131,7 @@ impl House {
             access,
             api,
             _processes: processes,
-            _directory: directory,
+            directory,
         };
         let begun = Instant::now();
         while !house.is_ready().await {
@@ -266,6 +279,7 @@ async fn apply(
         made: &made(),
         name,
         revision,
+        auth_url: Some(&cloud.auth_url),
         cloud: Some(cloud),
         service: None,
     };
@@ -492,6 +506,7 @@ async fn what_the_api_refuses_and_what_is_cut_off_is_told_and_goes_on() {
             catalogue: Catalogue::load(&home.path().join("catalogue.yaml")).unwrap(),
             cloud_authority: None,
             verify_cloud: true,
+            keystone_auth_policy: KeystonePolicy::default(),
         })
     };
     let mut wish = ask(&[]);
@@ -502,6 +517,7 @@ async fn what_the_api_refuses_and_what_is_cut_off_is_told_and_goes_on() {
             made: &made(),
             name: "own",
             revision: "r",
+            auth_url: None,
             cloud: None,
             service: None,
         };

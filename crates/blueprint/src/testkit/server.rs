@@ -13,6 +13,7 @@ use jeroboam_pki::{LeafRequest, Purpose, RsaBits, Validity};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
@@ -137,7 +138,6 @@ pub fn tls_server_by(
     let pair = certificates()
         .issue(Authority::Cluster, &request)
         .expect("a certificate");
-    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate");
     let mut roots = RootCertStore::empty();
     roots
         .add(der(&certificates()
@@ -145,18 +145,8 @@ pub fn tls_server_by(
             .expect("an authority")))
         .expect("a root");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
-    let key = secrecy::ExposeSecret::expose_secret(&pair.key).as_bytes();
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("protocol versions")
-        .with_client_cert_verifier(verifier.build().expect("a verifier"))
-        .with_single_cert(
-            vec![der(&pair.certificate)],
-            PrivateKeyDer::from_pem_slice(key).expect("a key"),
-        )
-        .expect("a configuration");
-    let config = Arc::new(config);
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let config = configuration(verifier.build().expect("a verifier"), &pair);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let bound = listener.local_addr().expect("an address");
     std::thread::spawn(move || {
@@ -166,6 +156,41 @@ pub fn tls_server_by(
         }
     });
     bound
+}
+
+/// The same for everybody, by a certificate of one's own, and of several callers at once.
+pub fn tls_server_for_all(
+    listener: TcpListener,
+    pair: &KeyPair,
+    answers: impl Fn(&str, Value) -> (u16, Value) + Send + Sync + 'static,
+) {
+    let config = configuration(WebPkiClientVerifier::no_client_auth(), pair);
+    let answers = Arc::new(answers);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = ServerConnection::new(config.clone()).expect("a connection");
+            let answers = answers.clone();
+            std::thread::spawn(move || answer(StreamOwned::new(connection, stream), &*answers));
+        }
+    });
+}
+
+fn der(pem: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate")
+}
+
+fn configuration(verifier: Arc<dyn ClientCertVerifier>, pair: &KeyPair) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = secrecy::ExposeSecret::expose_secret(&pair.key).as_bytes();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("protocol versions")
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(
+            vec![der(&pair.certificate)],
+            PrivateKeyDer::from_pem_slice(key).expect("a key"),
+        );
+    Arc::new(config.expect("a configuration"))
 }
 
 /// Answers by a table, and notes what is asked.

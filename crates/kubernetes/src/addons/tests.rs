@@ -8,6 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::KubernetesDriver;
 use crate::options::tests::ask;
+use crate::webhook;
 
 fn with_labels(masters: i32, labels: &[(&str, &str)]) -> Ask {
     let mut ask = ask(masters, 2);
@@ -62,6 +63,77 @@ fn add_ons_need_the_way_to_the_api_and_servers_go_before_what_is_left_over() {
             .iter()
             .any(|resource| matches!(resource.spec, Spec::AddOn { .. } | Spec::Leftovers { .. }))
     );
+}
+
+#[test]
+fn the_webhook_listens_where_api_servers_ask_and_needs_no_login_to_the_cloud() {
+    let ask = with_labels(1, &[("keystone_auth_enabled", "true")]);
+    let driver = KubernetesDriver::default();
+    driver.validate(&ask).unwrap();
+    let graph = driver.graph(&ask).unwrap();
+    let add_on = graph.find(&Key::new("add-on", KEYSTONE_AUTH)).unwrap();
+    assert!(matches!(add_on.spec, Spec::AddOn { cloud: false, .. }));
+    assert!(graph.find(&Key::new("leftovers", "cloud")).is_none());
+    let selected = driver.add_ons.select(&ask).unwrap();
+    let found = selected
+        .iter()
+        .find(|selected| selected.add_on.name == KEYSTONE_AUTH);
+    let objects = found.unwrap().render(&BTreeMap::new(), None, &BTreeMap::new());
+    let text = objects.unwrap().documents();
+    for place in [
+        format!("--listen=127.0.0.1:{}", webhook::PORT),
+        format!("--tls-cert-file={}", webhook::CERTIFICATE),
+        format!("--tls-private-key-file={}", webhook::KEY),
+    ] {
+        assert!(text.contains(&place), "{place} in {text}");
+    }
+    let mut taken = ask;
+    taken.template.apiserver_port = Some(webhook::PORT.into());
+    assert_eq!(driver.validate(&taken).unwrap_err().field, "apiserver_port");
+}
+
+#[test]
+fn another_policy_is_another_revision_of_the_webhook_alone() {
+    let ask = with_labels(
+        1,
+        &[
+            ("keystone_auth_enabled", "true"),
+            ("metrics_server_enabled", "true"),
+        ],
+    );
+    let with_policy = |keystone_auth_policy| {
+        let driver = KubernetesDriver::new(AddOnSettings {
+            catalogue: Catalogue::shipped().unwrap(),
+            cloud_authority: None,
+            verify_cloud: true,
+            has_endpoint: false,
+            keystone_auth_policy,
+        });
+        let graph = driver.graph(&ask).unwrap();
+        ["keystone-auth", "metrics-server"]
+            .map(|name| graph.find(&Key::new("add-on", name)).unwrap().spec.clone())
+    };
+    let [webhook, metrics] = with_policy(KeystonePolicy::shipped().unwrap());
+    let [other, same] = with_policy(KeystonePolicy::default());
+    assert_ne!(webhook, other);
+    assert_eq!(metrics, same);
+}
+
+#[test]
+fn a_webhook_that_nobody_brings_is_refused_for_new_clusters_and_left_alone_in_those_that_stand() {
+    let driver = KubernetesDriver::new(AddOnSettings {
+        catalogue: Catalogue::empty(),
+        cloud_authority: None,
+        verify_cloud: true,
+        has_endpoint: false,
+        keystone_auth_policy: KeystonePolicy::default(),
+    });
+    let mut ask = with_labels(1, &[("keystone_auth_enabled", "true")]);
+    ask.cluster.coe_version = None;
+    let refusal = driver.validate(&ask).unwrap_err();
+    assert_eq!(refusal.field, "labels.keystone_auth_enabled");
+    ask.cluster.coe_version = Some("v1.31.2".into());
+    driver.validate(&ask).unwrap();
 }
 
 #[test]
@@ -201,6 +273,7 @@ fn driver_without_endpoint() -> KubernetesDriver {
         cloud_authority: None,
         verify_cloud: true,
         has_endpoint: false,
+        keystone_auth_policy: KeystonePolicy::default(),
     })
 }
 

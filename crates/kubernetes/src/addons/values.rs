@@ -1,6 +1,6 @@
 //! What templates are filled with.
 
-use jeroboam_addons::{Variables, digest};
+use jeroboam_addons::{Selected, Variables, digest};
 use jeroboam_blueprint::graph::load_balancer_key;
 use jeroboam_blueprint::nodes;
 use jeroboam_driver::{AddOnAsk, Ask, CloudAccess, CloudLogin, Key};
@@ -32,6 +32,22 @@ pub(crate) fn fixed(ask: &Ask, options: &Options) -> Variables {
         ("lb_monitor", json!(options.network.clients.monitor)),
     ];
     texts.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// Values of the operator's that an add-on is made of: another value is another revision of those that name it.
+pub(crate) fn of_operator(selected: &Selected<'_>, ask: &Ask, settings: &AddOnSettings) -> Variables {
+    let project = ask.cluster.project_id.as_str();
+    let all = [
+        ("cloud_authority", json!(settings.cloud_authority)),
+        (
+            "keystone_auth_policy",
+            json!(settings.keystone_auth_policy.of_project(project)),
+        ),
+    ];
+    let named = all
+        .into_iter()
+        .filter(|(name, value)| !value.is_null() && selected.names(name));
+    named.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// All values.
@@ -73,6 +89,12 @@ pub(crate) fn all(
         json!(resolved.fixed_subnet_id.clone().or_else(|| made_id("subnet"))),
     );
     put("cloud_authority", json!(settings.cloud_authority));
+    let policy = settings
+        .keystone_auth_policy
+        .of_project(ask.cluster.project_id.as_str());
+    put("keystone_auth_policy", json!(policy));
+    put("auth_url", json!(asked.auth_url.map(of_third_version)));
+    put("revision", json!(asked.revision));
     match asked.cloud {
         Some(cloud) => {
             put("cloud_login", json!(login(cloud, settings)));
@@ -114,13 +136,18 @@ pub(crate) fn all(
     Ok(values)
 }
 
-/// The section `[Global]` of cloud.conf. It holds a secret.
-fn login(cloud: &CloudAccess, settings: &AddOnSettings) -> String {
-    let url = cloud.auth_url.trim_end_matches('/');
-    let url = match url.rsplit('/').next() {
+/// Keystone's address with the version of its API that everybody speaks.
+fn of_third_version(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    match url.rsplit('/').next() {
         Some("v3") => url.to_owned(),
         _ => format!("{url}/v3"),
-    };
+    }
+}
+
+/// The section `[Global]` of cloud.conf. It holds a secret.
+fn login(cloud: &CloudAccess, settings: &AddOnSettings) -> String {
+    let url = of_third_version(&cloud.auth_url);
     let mut lines = vec!["[Global]".to_owned()];
     let mut put = |name: &str, value: &str| lines.push(format!("{name} = {}", quoted(value)));
     put("auth-url", &url);
@@ -183,6 +210,8 @@ fn volume_types(types: &[String]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use jeroboam_addons::KeystonePolicy;
+
     use super::*;
 
     #[test]
@@ -209,6 +238,7 @@ mod tests {
             cloud_authority: Some("PEM".into()),
             verify_cloud: true,
             has_endpoint: true,
+            keystone_auth_policy: KeystonePolicy::default(),
         };
         let cloud = CloudAccess {
             auth_url: "https://keystone.example:5000/".into(),

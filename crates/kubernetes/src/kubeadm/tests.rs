@@ -12,6 +12,7 @@ fn text(
         ("kube_tag".to_owned(), version.to_owned()),
         ("kubeapi_options".to_owned(), "--profiling=false".to_owned()),
         ("kubelet_options".to_owned(), "--max-pods=50".to_owned()),
+        ("keystone_auth_enabled".to_owned(), "true".to_owned()),
         ("etcd_tag".to_owned(), "3.5.16-0".to_owned()),
         (
             "container_infra_prefix".to_owned(),
@@ -62,10 +63,11 @@ fn others_are_told_where_the_cluster_is() {
 }
 
 #[test]
-fn the_audit_log_is_outside_of_the_api_servers_container() {
+fn audit_log_and_webhook_are_outside_of_the_api_servers_container() {
     let mut ask = ask(1, 1);
     let labels = [
         ("audit_log_enabled", "true"),
+        ("keystone_auth_enabled", "true"),
         ("flannel_network_subnetlen", "26"),
         ("kubelet_tls_cipher_suites", "TLS_AES_128_GCM_SHA256"),
     ];
@@ -86,7 +88,7 @@ fn the_audit_log_is_outside_of_the_api_servers_container() {
         .iter()
         .map(|volume| &volume["hostPath"])
         .collect();
-    assert_eq!(paths, [AUDIT_DIRECTORY, AUDIT_POLICY]);
+    assert_eq!(paths, [AUDIT_DIRECTORY, AUDIT_POLICY, webhook::CONFIG]);
     let kubelet = kubelet_configuration(&options);
     // 64 addresses without the network's own, the node's and the broadcast address.
     assert_eq!(kubelet["maxPods"], 61);
@@ -103,6 +105,7 @@ const FULL: &[(&str, &str)] = &[
     ("container_infra_prefix", "registry.example.com/kube"),
     ("kube_proxy_conntrack_max_per_core", "0"),
     ("audit_log_enabled", "true"),
+    ("keystone_auth_enabled", "true"),
     ("admission_control_list", "LimitRanger"),
     ("kubelet_tls_cipher_suites", "TLS_AES_128_GCM_SHA256"),
     ("flannel_network_subnetlen", "26"),

@@ -4,7 +4,8 @@
 use jeroboam_blueprint::read::{self, items, label};
 use jeroboam_driver::{Ask, Invalid};
 
-use super::values;
+use super::{KEYSTONE_AUTH_LABEL, has_keystone_auth, values};
+use crate::webhook;
 
 /// Arguments by component: names without dashes, and values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -179,6 +180,9 @@ impl Arguments {
             }
             all.api_server.push((name, value));
         }
+        if has_keystone_auth(ask)? {
+            ask_the_webhook_last(&mut all.api_server)?;
+        }
         for (_, plugins) in all.api_server.iter_mut().filter(|(name, _)| name == ADMISSION) {
             if !items(plugins).any(|plugin| plugin == NODE_RESTRICTION) {
                 plugins.push(',');
@@ -240,7 +244,28 @@ fn of_labels(ask: &Ask) -> Result<Vec<(&'static str, String, String)>, Invalid> 
             add(key, name, Some(value.to_string()));
         }
     }
+    if has_keystone_auth(ask)? {
+        for (name, value) in webhook::ARGUMENTS {
+            add(KEYSTONE_AUTH_LABEL, name, Some(value.to_owned()));
+        }
+    }
     Ok(found)
+}
+
+/// The webhook for Keystone decides what nothing else has allowed: what does not need it never waits for it.
+fn ask_the_webhook_last(api_server: &mut Vec<(String, String)>) -> Result<(), Invalid> {
+    let (mode, webhook) = ("authorization-mode", "Webhook");
+    let Some((_, modes)) = api_server.iter_mut().find(|(name, _)| name == mode) else {
+        api_server.push((mode.to_owned(), webhook::MODES.to_owned()));
+        return Ok(());
+    };
+    if items(modes).any(|known| known == webhook) {
+        let reason = format!("--{mode} must not name {webhook}: {KEYSTONE_AUTH_LABEL} puts it last");
+        return Err(Invalid::new("labels.kubeapi_options", reason));
+    }
+    modes.push(',');
+    modes.push_str(webhook);
+    Ok(())
 }
 
 /// Nodes ask the API whether it is ready before they have a name there, and are let in as nodes.
@@ -419,6 +444,28 @@ mod tests {
         ] {
             assert_eq!(with([(key, bad)]).expect_err(bad).field, format!("labels.{key}"));
         }
+    }
+
+    #[test]
+    fn the_webhook_for_keystone_is_asked_last() {
+        let on = (KEYSTONE_AUTH_LABEL, "true");
+        let modes = |labels: [(&str, &str); 2]| {
+            with(labels).map(|all| value(&all.api_server, "authorization-mode").to_owned())
+        };
+        assert_eq!(modes([on, ("x", "")]).unwrap(), "Node,RBAC,Webhook");
+        let given = modes([on, ("kubeapi_options", "--authorization-mode=RBAC,Node")]);
+        assert_eq!(given.unwrap(), "RBAC,Node,Webhook");
+        for refused in [
+            "--authorization-mode=Webhook,Node,RBAC",
+            "--authorization-webhook-config-file=/mine",
+            "--authentication-token-webhook-version=v1",
+        ] {
+            let invalid = modes([on, ("kubeapi_options", refused)]).unwrap_err();
+            assert_eq!(invalid.field, "labels.kubeapi_options");
+            assert!(invalid.reason.contains(KEYSTONE_AUTH_LABEL), "{}", invalid.reason);
+        }
+        // Without the label a tenant's own webhook is a tenant's own.
+        with([("kubeapi_options", "--authorization-webhook-config-file=/mine")]).unwrap();
     }
 
     #[test]

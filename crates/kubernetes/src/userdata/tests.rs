@@ -86,7 +86,11 @@ fn with_node<R>(
 
 #[test]
 fn a_node_that_fetches_its_secrets_finds_no_key_in_its_user_data() {
-    let ask = ask(3, 1);
+    let mut ask = ask(3, 1);
+    ask.cluster
+        .labels
+        .0
+        .insert("keystone_auth_enabled".into(), "true".into());
     let bootstrap = Bootstrap {
         url: "https://192.0.2.10:9513".into(),
         authority: "certificate of the endpoint".into(),
@@ -174,6 +178,40 @@ fn a_worker_has_a_key_of_its_own_and_no_authoritys() {
         .to_owned();
     let last = port.rsplit('.').next().unwrap();
     assert_eq!(setting(&files, "POD_RANGE"), format!("10.100.{last}.0/24"));
+}
+
+#[test]
+fn masters_have_a_webhook_for_keystone_where_that_is_asked_for() {
+    let plain = ask(3, 1);
+    let mut asked = ask(3, 1);
+    asked
+        .cluster
+        .labels
+        .0
+        .insert("keystone_auth_enabled".into(), "true".into());
+    let added = |name: &str| -> Vec<String> {
+        let before = files(&write(&plain, name));
+        let after = files(&write(&asked, name)).into_keys();
+        after.filter(|path| !before.contains_key(path)).collect()
+    };
+    let own = [webhook::CONFIG, webhook::CERTIFICATE, webhook::KEY];
+    assert!(added("worker-0").is_empty());
+    for name in ["master-0", "master-2"] {
+        assert_eq!(added(name), own);
+        let files = files(&write(&asked, name));
+        let config: Value = serde_json::from_str(&files[webhook::CONFIG]).unwrap();
+        let cluster = &config["clusters"][0]["cluster"];
+        assert_eq!(cluster["server"], "https://127.0.0.1:10261/webhook");
+        // There kubeadm finds the authorities, both of them during a rotation, and its API server sees that directory.
+        assert_eq!(cluster["certificate-authority"], "/etc/kubernetes/pki/ca.crt");
+        assert!(files.contains_key("/etc/jeroboam/pki/ca.crt"));
+        let certificate = &files[webhook::CERTIFICATE];
+        assert!(
+            certificate.contains("\"127.0.0.1\"") && certificate.contains("client: false"),
+            "{certificate}"
+        );
+        assert_eq!(files[webhook::KEY], "key of keystone-auth\n");
+    }
 }
 
 #[test]
