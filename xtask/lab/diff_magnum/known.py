@@ -28,9 +28,9 @@ KINDS = {
 class Known:
     number: int
     kind: str
-    # Regular expressions: of whole names of cases, and of whole lines of differences.
-    cases: re.Pattern
-    difference: re.Pattern
+    # Regular expressions: of whole names of cases, and of whole lines of differences. None where no request shows it.
+    cases: re.Pattern | None
+    difference: re.Pattern | None
     # For people.
     what: str
     reason: str
@@ -42,14 +42,17 @@ def load():
     for number, entry in enumerate(entries):
         if entry["kind"] not in KINDS:
             raise SystemExit(f"{LIST}: unknown kind {entry['kind']}")
-        rules.append(Known(number, entry["kind"], re.compile(entry["cases"]), re.compile(entry["difference"]),
-                           entry["what"], entry["reason"]))
+        patterns = [re.compile(entry[name]) if name in entry else None for name in ("cases", "difference")]
+        if None in patterns and any(patterns):
+            raise SystemExit(f"{LIST}: {entry['what']} needs both cases and difference, or neither")
+        rules.append(Known(number, entry["kind"], *patterns, entry["what"], entry["reason"]))
     return rules
 
 
 def find(rules, case, line):
     """The first entry that covers a difference."""
-    return next((rule for rule in rules if rule.cases.fullmatch(case) and rule.difference.fullmatch(line)), None)
+    shown = (rule for rule in rules if rule.cases)
+    return next((rule for rule in shown if rule.cases.fullmatch(case) and rule.difference.fullmatch(line)), None)
 
 
 def text(rules):
