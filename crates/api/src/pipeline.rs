@@ -171,7 +171,8 @@ async fn handle(
         headers: parts.headers.clone(),
         body,
     };
-    handlers::dispatch(&context, route).await
+    // Boxed: requests that end before need no room for it.
+    Box::pin(handlers::dispatch(&context, route)).await
 }
 
 /// `/v1/openapi.json`

@@ -148,7 +148,7 @@ impl Server {
             };
             let (router, shutdown) = (router.clone(), shutdown.clone());
             let open = self.metrics.as_ref().map(|metrics| metrics.http().connect());
-            let (turn, patience) = (Arc::new(places.waiting.enter()), places.patience);
+            let (turn, patience) = (Arc::new(places.waiting.enter(&shutdown)), places.patience);
             tasks.spawn(async move {
                 serve_connection(accepted, turn, patience, router, shutdown).await;
                 drop((place, open));
@@ -226,7 +226,6 @@ async fn serve_connection(
     let prepared = tokio::select! {
         prepared = accepted.prepare() => prepared,
         () = turn.dismissed() => return,
-        () = shutdown.cancelled() => return,
     };
     let (stream, peer, certificate) = match prepared {
         Ok(prepared) => prepared,
@@ -310,14 +309,10 @@ async fn drive(connection: impl Connection, turn: &Turn, asked: &AtomicBool, shu
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = turn.dismissed() => {
-            // Nothing was asked yet: nothing is lost.
-            if !asked.load(Ordering::Relaxed) {
+            // To make room: nothing was asked yet, nothing is lost.
+            if !asked.load(Ordering::Relaxed) && !shutdown.is_cancelled() {
                 return;
             }
-            connection.as_mut().end();
-            connection.await
-        }
-        () = shutdown.cancelled() => {
             connection.as_mut().end();
             connection.await
         }
