@@ -5,7 +5,7 @@ mod syslog;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use jeroboam_config::sections::General;
@@ -54,14 +54,14 @@ pub struct LogFile(Option<Arc<Opened>>);
 #[derive(Debug)]
 struct Opened {
     path: PathBuf,
-    file: Mutex<File>,
+    file: Mutex<Arc<File>>,
 }
 
 impl LogFile {
     /// Opens the file anew, after somebody has moved it away.
     pub fn reopen(&self) -> anyhow::Result<()> {
         let Some(opened) = &self.0 else { return Ok(()) };
-        let fresh = open(&opened.path)?;
+        let fresh = Arc::new(open(&opened.path)?);
         *opened.file.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
@@ -79,7 +79,7 @@ pub fn start(logging: &Logging) -> anyhow::Result<LogFile> {
     let opened = match &logging.file {
         Some(path) => Some(Arc::new(Opened {
             path: path.clone(),
-            file: Mutex::new(open(path)?),
+            file: Mutex::new(Arc::new(open(path)?)),
         })),
         None => None,
     };
@@ -117,7 +117,8 @@ struct Writer {
 /// Where one line goes.
 struct Line<'a> {
     stderr: bool,
-    file: Option<MutexGuard<'a, File>>,
+    /// Lines are appended whole, so that nobody waits until another's is written.
+    file: Option<Arc<File>>,
     syslog: Option<(&'a Syslog, Level)>,
 }
 
@@ -138,7 +139,7 @@ impl Writer {
         let file = self.file.as_ref();
         Line {
             stderr: self.stderr,
-            file: file.map(|opened| opened.file.lock().unwrap_or_else(PoisonError::into_inner)),
+            file: file.map(|opened| Arc::clone(&opened.file.lock().unwrap_or_else(PoisonError::into_inner))),
             syslog: self.syslog.as_ref().map(|syslog| (syslog, level)),
         }
     }
@@ -146,8 +147,8 @@ impl Writer {
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Some(file) = &mut self.file {
-            file.write_all(line)?;
+        if let Some(file) = &self.file {
+            file.as_ref().write_all(line)?;
         }
         if self.stderr {
             io::stderr().write_all(line)?;
@@ -159,8 +160,8 @@ impl Write for Line<'_> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.file {
-            Some(file) => file.flush(),
+        match &self.file {
+            Some(file) => file.as_ref().flush(),
             None => io::stderr().flush(),
         }
     }
