@@ -129,9 +129,10 @@ pub fn up(lab: &Lab, with: &[String], only: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// True when something of the lab was started and not stopped.
+/// True when something of the lab runs.
 pub fn is_up(lab: &Lab) -> Result<bool> {
-    Ok(!Pids::open(lab)?.names().is_empty())
+    let pids = Pids::open(lab)?;
+    Ok(pids.names().iter().any(|name| pids.is_alive(name)))
 }
 
 /// Stops all, or what is named.
