@@ -1,4 +1,4 @@
-//! `cargo xtask bench api`: builds what is measured as it is released, starts the cloud, and runs the benchmark.
+//! `cargo xtask bench api`: builds what is measured as packages are, starts the cloud, and runs the benchmark.
 
 use std::fs;
 
@@ -46,10 +46,10 @@ pub fn measure(bench: &Bench) -> Result<()> {
     } = bench;
     setup::packages_without_starting(PROGRAMS)?;
     let packages = ["--package", "jeroboam", "--package", "jeroboam-bench"];
-    cargo(&[&["build", "--release", "--quiet"][..], &packages].concat())?;
+    cargo(&[&["build", "--profile", "production", "--quiet"][..], &packages].concat())?;
     let lab = Lab::new(place)?;
     let was_up = lab::is_up(&lab)?;
-    let mut chosen: Vec<String> = ["api", "--jeroboam", "target/release/jeroboam"]
+    let mut chosen: Vec<String> = ["api", "--jeroboam", "target/production/jeroboam"]
         .map(str::to_owned)
         .to_vec();
     if *simulator {
@@ -70,7 +70,7 @@ pub fn measure(bench: &Bench) -> Result<()> {
     }
     chosen.extend(arguments.iter().cloned());
     let chosen: Vec<&str> = chosen.iter().map(String::as_str).collect();
-    let measured = run("target/release/jeroboam-bench", &chosen);
+    let measured = run("target/production/jeroboam-bench", &chosen);
     if !was_up && !simulator {
         lab::down(&lab, &[])?;
     }

@@ -57,7 +57,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measures the release build
+    /// Measures what packages are made of
     Bench {
         #[command(subcommand)]
         bench: bench::Bench,
