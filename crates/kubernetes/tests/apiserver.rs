@@ -588,6 +588,7 @@ async fn the_autoscaler_gets_what_it_is_known_by_and_starts_anew_with_another_ce
             made: &made(),
             name,
             revision,
+            auth_url: None,
             cloud: None,
             service: Some(&service),
         };

@@ -340,6 +340,7 @@ async fn members_get_in_with_tokens_others_do_not_and_certificates_work_without_
         revision: &revision,
         auth_url: Some(&keystone.auth_url()),
         cloud: None,
+        service: None,
     };
     let state = driver.apply_add_on(&asked, &house.access).await;
     assert_eq!(state, AddOnState::NotYet("applied".into()));
