@@ -64,6 +64,7 @@ pub fn kubernetes(arguments: &[String]) -> Result<()> {
 
 /// Tries add-ons on etcd and an API server as processes. `arguments` go to nextest.
 pub fn addons(arguments: &[String]) -> Result<()> {
+    setup::helm()?;
     let programs = binaries(&cache_directory()?)?.join("bin");
     let programs = programs.to_str().context("a path is not UTF-8")?;
     let package = ["nextest", "run", "--package", "jeroboam-kubernetes"];

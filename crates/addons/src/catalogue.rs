@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
+use crate::chart::{self, Chart};
 use crate::error::CatalogueError;
 use crate::manifest;
 use crate::render::placeholders;
-use crate::select::digest;
+use crate::select::{Remote, digest};
 use crate::{SETTLED_AT_CREATION, VARIABLES};
 
 /// The catalogue that ships with the program, and its manifests.
@@ -120,7 +121,9 @@ pub(crate) enum Source {
         digest: String,
     },
     /// To be fetched.
-    Remote { url: String, sha256: String },
+    Remote(Remote),
+    /// To be rendered by Helm.
+    Chart(Box<Chart>),
 }
 
 /// Environment variables that are set in a manifest which is not a template.
@@ -185,6 +188,7 @@ struct WrittenSource {
     template: Option<bool>,
     url: Option<String>,
     sha256: Option<String>,
+    chart: Option<chart::Written>,
 }
 
 impl Catalogue {
@@ -342,7 +346,7 @@ fn finish(written: &[Written], file: &Path) -> Result<Catalogue, CatalogueError>
     Ok(Catalogue { add_ons: ordered })
 }
 
-type Wrong<'w> = &'w dyn Fn(String) -> CatalogueError;
+pub(crate) type Wrong<'w> = &'w dyn Fn(String) -> CatalogueError;
 
 fn read_add_on(entry: &Written, wrong: Wrong<'_>) -> Result<AddOn, CatalogueError> {
     let name = entry.name.value.clone();
@@ -430,26 +434,38 @@ fn read_sources(
 ) -> Result<Vec<Source>, CatalogueError> {
     let mut sources = Vec::new();
     for source in written {
-        match (&source.file, &source.url, &source.sha256) {
-            (Some(file), None, None) => match &entry.home {
+        match (&source.file, &source.url, &source.sha256, &source.chart) {
+            (Some(file), None, None, None) => match &entry.home {
                 Some(home) => sources.extend(read_files(&home.join(file), source.template.unwrap_or(false))?),
                 None => sources.push(shipped_file(file, wrong)?),
             },
-            (None, Some(url), Some(sha256)) => {
-                let is_digest = sha256.len() == 64 && sha256.chars().all(|c| c.is_ascii_hexdigit());
-                if !url.starts_with("https://") || !is_digest {
-                    let reason = format!("{url:?} must be of https and have a SHA-256 digest in hexadecimal");
-                    return Err(wrong(reason));
-                }
-                sources.push(Source::Remote {
-                    url: url.clone(),
-                    sha256: sha256.to_ascii_lowercase(),
-                });
+            (None, Some(url), Some(sha256), None) => {
+                sources.push(Source::Remote(remote(url, sha256, wrong)?));
             }
-            _ => return Err(wrong("a manifest is a file, or a url with its sha256".to_owned())),
+            (None, None, None, Some(chart)) => {
+                let chart = chart.read(&entry.name.value, entry.home.as_deref(), wrong)?;
+                sources.push(Source::Chart(Box::new(chart)));
+            }
+            _ => {
+                let reason = "a manifest is a file, a url with its sha256, or a chart";
+                return Err(wrong(reason.to_owned()));
+            }
         }
     }
     Ok(sources)
+}
+
+/// What is to be fetched, checked.
+pub(crate) fn remote(url: &str, sha256: &str, wrong: Wrong<'_>) -> Result<Remote, CatalogueError> {
+    let is_digest = sha256.len() == 64 && sha256.chars().all(|c| c.is_ascii_hexdigit());
+    if !url.starts_with("https://") || !is_digest {
+        let reason = format!("{url:?} must be of https and have a SHA-256 digest in hexadecimal");
+        return Err(wrong(reason));
+    }
+    Ok(Remote {
+        url: url.to_owned(),
+        sha256: sha256.to_ascii_lowercase(),
+    })
 }
 
 fn shipped_file(name: &str, wrong: Wrong<'_>) -> Result<Source, CatalogueError> {
@@ -523,6 +539,21 @@ impl WrittenParameter {
     }
 }
 
+impl Source {
+    /// Names of all its places.
+    pub(crate) fn placeholders(&self, names: &mut BTreeSet<String>) {
+        match self {
+            Self::Objects {
+                objects,
+                template: true,
+                ..
+            } => objects.iter().for_each(|object| placeholders(object, names)),
+            Self::Chart(chart) => placeholders(&chart.values, names),
+            Self::Objects { .. } | Self::Remote(_) => {}
+        }
+    }
+}
+
 impl AddOn {
     /// True when a version can only be one of the catalogue's.
     pub(crate) fn has_fixed_versions(&self) -> bool {
@@ -530,7 +561,21 @@ impl AddOn {
             || self
                 .manifests
                 .iter()
-                .any(|source| matches!(source, Source::Remote { .. }))
+                .any(|source| matches!(source, Source::Remote(_) | Source::Chart(_)))
+    }
+
+    /// True for one that needs the program `helm`.
+    pub fn has_charts(&self) -> bool {
+        self.all_sources()
+            .any(|source| matches!(source, Source::Chart(_)))
+    }
+
+    fn all_sources(&self) -> impl Iterator<Item = &Source> {
+        let named = self
+            .versions
+            .iter()
+            .filter_map(|version| version.manifests.as_ref());
+        named.flatten().chain(&self.manifests)
     }
 
     /// Templates must name nothing that nobody knows.
@@ -540,21 +585,9 @@ impl AddOn {
         for version in &self.versions {
             known.extend(version.variables.keys().map(String::as_str));
         }
-        let named = self
-            .versions
-            .iter()
-            .filter_map(|version| version.manifests.as_ref());
-        let sources = named.flatten().chain(&self.manifests);
         let mut names = BTreeSet::new();
-        for source in sources {
-            if let Source::Objects {
-                objects,
-                template: true,
-                ..
-            } = source
-            {
-                objects.iter().for_each(|object| placeholders(object, &mut names));
-            }
+        for source in self.all_sources() {
+            source.placeholders(&mut names);
         }
         for environment in &self.environment {
             for value in environment.variables.values() {

@@ -41,7 +41,7 @@ pub struct WrongLabel {
 /// Objects that cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RenderError {
-    /// A manifest by reference is not at hand.
+    /// A manifest by reference, or the output of a chart, is not at hand.
     #[error("the manifest {0} is missing")]
     Missing(String),
     /// A manifest by reference is not what the catalogue says.

@@ -5,6 +5,7 @@
 //! so the same question gets the same answer. Nothing here speaks with a cluster.
 
 mod catalogue;
+mod chart;
 mod error;
 mod keystone;
 mod manifest;
@@ -12,9 +13,10 @@ mod render;
 mod select;
 
 pub use catalogue::{AddOn, Catalogue, Parameter, ParameterKind};
+pub use chart::{Chart, Files, Place, Rendering};
 pub use error::{CatalogueError, PolicyError, RenderError, WrongLabel};
 pub use keystone::KeystonePolicy;
-pub use manifest::parse as parse_manifest;
+pub use manifest::{LONGEST, parse as parse_manifest};
 pub use render::{ADD_ON_LABEL, Objects};
 pub use select::{Remote, Selected, Wish, digest};
 
@@ -28,7 +30,7 @@ pub const KEYSTONE_AUTH: &str = "keystone-auth";
 pub(crate) const SETTLED_AT_CREATION: [&str; 2] = [CLOUD_CONTROLLER_MANAGER, KEYSTONE_AUTH];
 
 /// What templates may name besides parameters and the variables of a version. Each is a text or nothing, but for
-/// `volume_types`, which is a list for `x-for-each`.
+/// `node_prefix_len`, a number, and `volume_types`, which is a list for `x-for-each`.
 pub const VARIABLES: &[&str] = &[
     "version",
     "kubernetes_version",
@@ -36,6 +38,7 @@ pub const VARIABLES: &[&str] = &[
     "cluster_name",
     "project_id",
     "pods",
+    "node_prefix_len",
     "services",
     "dns",
     "api_host",
@@ -61,6 +64,9 @@ pub const VARIABLES: &[&str] = &[
     "keystone_auth_policy",
     "revision",
 ];
+
+/// Variables that nobody else may see: what is said about an add-on with these is not passed on.
+pub(crate) const SECRETS: [&str; 2] = ["cloud_login", "service_key"];
 
 /// Variables as templates see them: names to values, `null` for nothing.
 pub type Variables = std::collections::BTreeMap<String, serde_json::Value>;

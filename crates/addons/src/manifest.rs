@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::error::CatalogueError;
 
-/// Largest manifest, in bytes; Calico's has half a megabyte.
-pub(crate) const LONGEST: usize = 8 << 20;
+/// Largest manifest, or chart, in bytes; Calico's has half a megabyte.
+pub const LONGEST: usize = 8 << 20;
 
 /// Key of a document that is to be repeated for each item of a list.
 pub(crate) const FOR_EACH: &str = "x-for-each";

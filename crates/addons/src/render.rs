@@ -12,9 +12,10 @@ use serde_json::{Map, Value, json};
 
 use crate::Variables;
 use crate::catalogue::{Environment, Source};
+use crate::chart::Rendering;
 use crate::error::RenderError;
 use crate::manifest::{self, FOR_EACH};
-use crate::select::{Selected, digest};
+use crate::select::{Remote, Selected};
 
 /// Label of pods: name of the add-on that they are of.
 pub const ADD_ON_LABEL: &str = "jeroboam.openstack.org/add-on";
@@ -39,18 +40,18 @@ impl Objects {
 
 impl Selected<'_> {
     /// Makes the objects. `given` are values for [`crate::VARIABLES`], `prefix` is where all images come from instead
-    /// of where the manifests say, and `fetched` has manifests by reference by their SHA-256 digest.
+    /// of where the manifests say. `texts` has manifests by reference by their SHA-256 digests, and what Helm has made
+    /// of charts by [`Rendering::key`].
     ///
     /// # Errors
-    /// A manifest by reference that is missing, or not what the catalogue says.
+    /// A text that is missing, not what the catalogue says, or no manifest.
     pub fn render(
         &self,
         given: &Variables,
         prefix: Option<&str>,
-        fetched: &BTreeMap<String, String>,
+        texts: &BTreeMap<String, String>,
     ) -> Result<Objects, RenderError> {
-        let mut variables = given.clone();
-        variables.extend(self.variables.clone());
+        let variables = self.filled(given);
         let mut objects = Vec::new();
         for source in self.sources {
             match source {
@@ -63,12 +64,14 @@ impl Selected<'_> {
                         .for_each(|object| expand(object, &variables, &mut objects));
                 }
                 Source::Objects { objects: own, .. } => objects.extend(own.iter().cloned()),
-                Source::Remote { url, sha256 } => objects.extend(open(url, sha256, fetched)?),
+                Source::Remote(remote) => objects.extend(open(remote, texts)?),
+                Source::Chart(chart) => objects.extend(open_chart(&chart.fill(&variables), texts)?),
             }
         }
         for object in &mut objects {
             encode_secret(object);
             name_protocols(object);
+            quote_quantities(object);
             for environment in &self.add_on.environment {
                 set_environment(object, environment, &variables);
             }
@@ -84,19 +87,34 @@ impl Selected<'_> {
     }
 }
 
-fn open(url: &str, sha256: &str, fetched: &BTreeMap<String, String>) -> Result<Vec<Value>, RenderError> {
-    let text = fetched
-        .get(sha256)
-        .ok_or_else(|| RenderError::Missing(url.to_owned()))?;
-    let found = digest(text.as_bytes());
-    if found != sha256 {
-        return Err(RenderError::Digest {
-            url: url.to_owned(),
-            expected: sha256.to_owned(),
-            found,
-        });
-    }
+fn open(remote: &Remote, texts: &BTreeMap<String, String>) -> Result<Vec<Value>, RenderError> {
+    let url = &remote.url;
+    let text = texts
+        .get(&remote.sha256)
+        .ok_or_else(|| RenderError::Missing(url.clone()))?;
+    remote.check(text.as_bytes())?;
     manifest::parse(Path::new(url), text).map_err(|error| RenderError::Manifest(error.to_string()))
+}
+
+fn open_chart(
+    rendering: &Rendering<'_>,
+    texts: &BTreeMap<String, String>,
+) -> Result<Vec<Value>, RenderError> {
+    let chart = rendering.chart;
+    let name = chart.to_string();
+    let text = texts
+        .get(&rendering.key())
+        .ok_or_else(|| RenderError::Missing(name.clone()))?;
+    let objects = manifest::parse(Path::new(&name), text);
+    let mut objects = objects.map_err(|error| match rendering.has_secrets {
+        // It may quote them.
+        true => RenderError::Manifest(format!("what the chart {name} makes is no manifest")),
+        false => RenderError::Manifest(format!("what the chart makes is no manifest: {error}")),
+    })?;
+    objects
+        .iter_mut()
+        .for_each(|object| chart.put_in_namespace(object));
+    Ok(objects)
 }
 
 fn kind(object: &Value) -> &str {
@@ -143,7 +161,7 @@ fn expand(object: &Value, variables: &Variables, objects: &mut Vec<Value>) {
 }
 
 /// A value with its places filled; `None` for a place whose variable is nothing.
-fn fill(value: &Value, variables: &Variables) -> Option<Value> {
+pub(crate) fn fill(value: &Value, variables: &Variables) -> Option<Value> {
     Some(match value {
         Value::String(text) => fill_text(text, variables)?,
         Value::Array(items) => items.iter().filter_map(|item| fill(item, variables)).collect(),
@@ -252,6 +270,21 @@ fn name_protocols(object: &mut Value) {
     for port in lists.into_iter().filter_map(Value::as_array_mut).flatten() {
         if let Some(port) = port.as_object_mut() {
             port.entry("protocol").or_insert_with(|| json!("TCP"));
+        }
+    }
+}
+
+/// Amounts may be written as numbers, which older releases do not take from a server-side apply.
+fn quote_quantities(object: &mut Value) {
+    let containers = pod_template(object).into_iter().flat_map(containers);
+    for container in containers {
+        for list in ["/resources/limits", "/resources/requests"] {
+            let amounts = container.pointer_mut(list).and_then(Value::as_object_mut);
+            for amount in amounts.into_iter().flat_map(|amounts| amounts.values_mut()) {
+                if amount.is_number() {
+                    *amount = json!(amount.to_string());
+                }
+            }
         }
     }
 }

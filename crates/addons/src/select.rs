@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::Variables;
 use crate::catalogue::{AddOn, Catalogue, ParameterKind, Source, Version};
-use crate::error::WrongLabel;
-use crate::render::placeholders;
+use crate::chart::Rendering;
+use crate::error::{RenderError, WrongLabel};
 
 /// What a cluster asks for.
 pub struct Wish<'a> {
@@ -34,7 +34,7 @@ pub struct Selected<'c> {
     pub(crate) sources: &'c [Source],
 }
 
-/// A manifest that is to be fetched.
+/// A manifest, or the archive of a chart, that is to be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Remote {
     /// Where it is, with https.
@@ -44,9 +44,20 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// True for what it should be.
-    pub fn fits(&self, text: &str) -> bool {
-        digest(text.as_bytes()) == self.sha256
+    /// Checks that something is what it should be.
+    ///
+    /// # Errors
+    /// What it is instead.
+    pub fn check(&self, bytes: &[u8]) -> Result<(), RenderError> {
+        let found = digest(bytes);
+        match found == self.sha256 {
+            true => Ok(()),
+            false => Err(RenderError::Digest {
+                url: self.url.clone(),
+                expected: self.sha256.clone(),
+                found,
+            }),
+        }
     }
 }
 
@@ -158,6 +169,13 @@ impl AddOn {
                 .variables
                 .get(&parameter.name)
                 .or(parameter.default.as_ref());
+            // Charts may take values for templates of their own.
+            if self.has_charts() && given.is_some_and(|text| text.contains("{{")) {
+                return Err(WrongLabel {
+                    label: parameter.label.clone(),
+                    reason: "must not contain {{".to_owned(),
+                });
+            }
             let value = match given.or(fallback.map(String::as_str)) {
                 Some(text) => parameter.kind.read(text).map_err(|reason| WrongLabel {
                     label: parameter.label.clone(),
@@ -211,42 +229,56 @@ impl ParameterKind {
 }
 
 impl Selected<'_> {
-    /// What is to be fetched before it can be rendered.
-    pub fn remotes(&self) -> Vec<Remote> {
-        let remotes = self.sources.iter().filter_map(|source| match source {
-            Source::Remote { url, sha256 } => Some(Remote {
-                url: url.clone(),
-                sha256: sha256.clone(),
-            }),
-            Source::Objects { .. } => None,
+    /// Manifests that are to be fetched before it can be rendered.
+    pub fn remotes(&self) -> impl Iterator<Item = &Remote> {
+        self.sources.iter().filter_map(|source| match source {
+            Source::Remote(remote) => Some(remote),
+            Source::Objects { .. } | Source::Chart(_) => None,
+        })
+    }
+
+    /// Charts whose output is needed before it can be rendered; `given` as for [`Self::render`].
+    pub fn charts(&self, given: &Variables) -> Vec<Rendering<'_>> {
+        let variables = self.filled(given);
+        let charts = self.sources.iter().filter_map(|source| match source {
+            Source::Chart(chart) => Some(chart.fill(&variables)),
+            Source::Objects { .. } | Source::Remote(_) => None,
         });
-        remotes.collect()
+        charts.collect()
+    }
+
+    /// True for one whose version needs the program `helm`.
+    pub fn has_charts(&self) -> bool {
+        self.sources
+            .iter()
+            .any(|source| matches!(source, Source::Chart(_)))
+    }
+
+    /// What is given, and what the add-on itself says.
+    pub(crate) fn filled(&self, given: &Variables) -> Variables {
+        let mut variables = given.clone();
+        variables.extend(self.variables.clone());
+        variables
     }
 
     /// True for one whose templates name a variable.
     pub fn names(&self, variable: &str) -> bool {
         let mut names = BTreeSet::new();
-        for source in self.sources {
-            if let Source::Objects {
-                objects,
-                template: true,
-                ..
-            } = source
-            {
-                objects.iter().for_each(|object| placeholders(object, &mut names));
-            }
-        }
+        self.sources
+            .iter()
+            .for_each(|source| source.placeholders(&mut names));
         names.contains(variable)
     }
 
     /// Names all that its objects are made of but for what only the cloud tells; `more` is what the wish says besides.
     pub fn revision(&self, more: &Variables) -> String {
-        let sources: Vec<&str> = self
+        let sources: Vec<String> = self
             .sources
             .iter()
             .map(|source| match source {
-                Source::Objects { digest, .. } => digest.as_str(),
-                Source::Remote { sha256, .. } => sha256.as_str(),
+                Source::Objects { digest, .. } => digest.clone(),
+                Source::Remote(remote) => remote.sha256.clone(),
+                Source::Chart(chart) => chart.revision(),
             })
             .collect();
         let environment = self.add_on.environment.iter();

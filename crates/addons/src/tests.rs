@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn variables() -> Variables {
+pub(crate) fn variables() -> Variables {
     let texts = VARIABLES
         .iter()
         .map(|name| ((*name).to_owned(), json!(format!("the-{name}"))));
@@ -24,7 +24,7 @@ fn variables() -> Variables {
     variables
 }
 
-fn select<'c>(
+pub(crate) fn select<'c>(
     catalogue: &'c Catalogue,
     minor: u32,
     network_driver: &str,
@@ -329,7 +329,7 @@ fn a_manifest_by_reference_must_be_what_the_catalogue_says() {
         &[("calico_ipv4pool_ipip", "CrossSubnet")],
     )
     .unwrap();
-    let remotes = selected[0].remotes();
+    let remotes: Vec<&Remote> = selected[0].remotes().collect();
     assert_eq!(remotes.len(), 1);
     let missing = selected[0]
         .render(&variables(), None, &BTreeMap::new())
@@ -341,14 +341,14 @@ fn a_manifest_by_reference_must_be_what_the_catalogue_says() {
 }
 
 #[test]
-fn ports_name_their_protocol_because_older_servers_ask_for_it() {
+fn ports_name_their_protocol_and_amounts_are_texts_because_older_servers_ask_for_it() {
     let home = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
     write(
         "own.yaml",
         "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 53, protocol: UDP}, {port: 80}]}\n---\n\
          apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: b}\nspec: {template: {spec: {containers: [{name: c, \
-         ports: [{containerPort: 80}]}]}}}\n",
+         resources: {limits: {cpu: 1, memory: 1Gi}, requests: {cpu: 0.5}}, ports: [{containerPort: 80}]}]}}}\n",
     );
     write(
         "catalogue.yaml",
@@ -363,8 +363,10 @@ fn ports_name_their_protocol_because_older_servers_ask_for_it() {
     let protocols =
         ["/spec/ports/0", "/spec/ports/1"].map(|port| objects[0].pointer(port).unwrap()["protocol"].clone());
     assert_eq!(protocols, ["UDP", "TCP"]);
-    let port = objects[1]
-        .pointer("/spec/template/spec/containers/0/ports/0")
-        .unwrap();
-    assert_eq!(port["protocol"], "TCP");
+    let container = objects[1].pointer("/spec/template/spec/containers/0").unwrap();
+    assert_eq!(container["ports"][0]["protocol"], "TCP");
+    assert_eq!(
+        container["resources"],
+        json!({"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "0.5"}})
+    );
 }

@@ -186,11 +186,11 @@ fn cause(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// Fetches a text of at most `longest` bytes from anywhere, by https.
+/// Fetches at most `longest` bytes from anywhere, by https.
 ///
 /// # Errors
 /// When it is not to be had; the text names the URL.
-pub async fn fetch(url: &str, longest: usize) -> Result<String, String> {
+pub async fn fetch(url: &str, longest: usize) -> Result<Vec<u8>, String> {
     let failed = |reason: String| format!("cannot fetch {url}: {reason}");
     let client = Client::builder()
         .https_only(true)
@@ -210,5 +210,5 @@ pub async fn fetch(url: &str, longest: usize) -> Result<String, String> {
         }
         body.extend_from_slice(&chunk);
     }
-    String::from_utf8(body).map_err(|_| failed("it is not UTF-8".to_owned()))
+    Ok(body)
 }

@@ -555,6 +555,9 @@ sections! {
     AddOns {
         /// File with the operator's own add-ons, and with what is to be otherwise of those that ship with the service.
         catalogue: Option<PathBuf> = Unset;
+        /// The program of Helm, for add-ons that are charts: its path, or a name to be found in PATH. It may be missing
+        /// where no cluster has such an add-on.
+        helm: PathBuf = Text("helm");
         /// Add-ons that new clusters have where no label says otherwise.
         enabled: Vec<String> = Text("");
         /// Minutes between two looks at the add-ons of a cluster that stands. What somebody changed or deleted of them is

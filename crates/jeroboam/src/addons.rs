@@ -8,6 +8,7 @@ use jeroboam_addons::{
     AddOn, Catalogue, KeystonePolicy, ParameterKind, Selected, VARIABLES, Variables, Wish,
 };
 use jeroboam_config::Config;
+use jeroboam_kubernetes::Sources;
 use serde_json::json;
 
 use crate::cli::{AddonsCommand, AddonsRender, Configuration};
@@ -35,21 +36,48 @@ pub fn catalogue(config: &Config) -> anyhow::Result<Catalogue> {
 pub async fn run(arguments: &Configuration, command: AddonsCommand) -> anyhow::Result<()> {
     let config = configuration::load(arguments)?;
     let catalogue = catalogue(&config)?;
+    let sources = Sources::new(&config.addons.helm);
     match command {
-        AddonsCommand::List => output::text(&list(&catalogue, &config.addons.enabled)),
+        AddonsCommand::List => output::text(&list(&catalogue, &sources, &config.addons.enabled)),
         AddonsCommand::Show { name } => match catalogue.find(&name) {
-            Some(add_on) => output::text(&show(add_on, &config.addons.enabled)),
+            Some(add_on) => output::text(&show(add_on, &sources, &config.addons.enabled)),
             None => bail!("there is no add-on {name:?}"),
         },
         AddonsCommand::Render(arguments) => {
             let policy = drivers::keystone_policy(&config)?;
-            let documents = render(&catalogue, &policy, &config.addons.enabled, &arguments).await?;
+            let documents = render(&catalogue, &sources, &policy, &config.addons.enabled, &arguments).await?;
             output::text(&documents)
         }
     }
 }
 
-fn list(catalogue: &Catalogue, enabled: &[String]) -> String {
+/// Add-ons that clusters may ask for, or have without asking, and that nobody can render here.
+pub fn warnings(config: &Config) -> anyhow::Result<Vec<String>> {
+    let catalogue = catalogue(config)?;
+    let Err(reason) = Sources::new(&config.addons.helm).find_helm() else {
+        return Ok(Vec::new());
+    };
+    let allowed = &config.cluster_template.kubernetes_allowed_network_drivers;
+    let is_offered = |add_on: &&AddOn| match &add_on.network_driver {
+        Some(driver) => allowed.iter().any(|name| name == "all" || name == driver),
+        None => true,
+    };
+    let charts = catalogue.iter().filter(|add_on| add_on.has_charts());
+    let warnings = charts
+        .filter(is_offered)
+        .map(|add_on| format!("add-on {} is a chart, and {reason}", add_on.name));
+    Ok(warnings.collect())
+}
+
+/// What a chart needs, and whether it is there.
+fn chart(add_on: &AddOn, sources: &Sources) -> Option<String> {
+    add_on.has_charts().then(|| match sources.find_helm() {
+        Ok(()) => "rendered by helm".to_owned(),
+        Err(reason) => format!("cannot be had: it is a chart, and {reason}"),
+    })
+}
+
+fn list(catalogue: &Catalogue, sources: &Sources, enabled: &[String]) -> String {
     let mut text = String::new();
     for add_on in catalogue.iter() {
         // Writing to a string cannot fail.
@@ -70,6 +98,9 @@ fn list(catalogue: &Catalogue, enabled: &[String]) -> String {
             "  versions, and from which Kubernetes on: {}",
             versions.join(", ")
         );
+        if let Some(chart) = chart(add_on, sources) {
+            let _ = writeln!(text, "  {chart}");
+        }
     }
     text
 }
@@ -89,7 +120,7 @@ fn switch(add_on: &AddOn, enabled: &[String]) -> String {
     }
 }
 
-fn show(add_on: &AddOn, enabled: &[String]) -> String {
+fn show(add_on: &AddOn, sources: &Sources, enabled: &[String]) -> String {
     let mut text = format!(
         "{}: {}\n{}\n",
         add_on.name,
@@ -104,6 +135,9 @@ fn show(add_on: &AddOn, enabled: &[String]) -> String {
     }
     if add_on.autoscales {
         let _ = writeln!(text, "asks this service for nodes ([bootstrap] url)");
+    }
+    if let Some(chart) = chart(add_on, sources) {
+        let _ = writeln!(text, "{chart}");
     }
     for version in &add_on.versions {
         let _ = writeln!(text, "Kubernetes 1.{}: {}", version.minor, version.version);
@@ -133,6 +167,7 @@ fn show(add_on: &AddOn, enabled: &[String]) -> String {
 
 async fn render(
     catalogue: &Catalogue,
+    sources: &Sources,
     policy: &KeystonePolicy,
     enabled: &[String],
     arguments: &AddonsRender,
@@ -165,14 +200,10 @@ async fn render(
         .filter(|prefix| !prefix.is_empty());
     let mut text = String::new();
     for selected in selected {
-        let mut fetched = BTreeMap::new();
-        for remote in selected.remotes() {
-            let manifest = jeroboam_kubernetes::fetch_manifest(&remote.url).await;
-            fetched.insert(remote.sha256.clone(), manifest.map_err(anyhow::Error::msg)?);
-        }
         let _ = writeln!(text, "# {} {}", selected.add_on.name, selected.version);
         let given = placeholders(&arguments.kube_version, policy);
-        let objects = selected.render(&given, prefix, &fetched)?;
+        let texts = sources.of(selected, &given).await?;
+        let objects = selected.render(&given, prefix, &texts)?;
         text.push_str(&objects.documents());
     }
     Ok(text)
@@ -185,6 +216,7 @@ fn placeholders(kube_version: &str, policy: &KeystonePolicy) -> Variables {
         .map(|name| ((*name).to_owned(), json!(format!("<{name}>"))));
     let mut variables: Variables = words.collect();
     variables.insert("kubernetes_version".to_owned(), json!(kube_version));
+    variables.insert("node_prefix_len".to_owned(), json!(24));
     variables.insert(
         "master_label".to_owned(),
         json!("node-role.kubernetes.io/control-plane"),

@@ -10,7 +10,7 @@ use jeroboam_types::repair::Limits;
 use secrecy::ExposeSecret;
 
 use crate::cli::Configuration;
-use crate::{drivers, output};
+use crate::{addons, drivers, output};
 
 /// Files that are read when none is named, with a directory of more beside each: the first of which one exists.
 const DEFAULT_FILES: [&str; 2] = ["etc/jeroboam/jeroboam.conf", "etc/magnum/magnum.conf"];
@@ -44,6 +44,9 @@ pub fn check(arguments: &Configuration) -> anyhow::Result<()> {
         output::line(warning)?;
     }
     for warning in drivers::warnings(&drivers::all(&config)?, &config.drivers) {
+        output::line(warning)?;
+    }
+    for warning in addons::warnings(&config)? {
         output::line(warning)?;
     }
     cloud(&config)?;

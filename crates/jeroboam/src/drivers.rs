@@ -27,6 +27,7 @@ pub fn all(config: &Config) -> anyhow::Result<Drivers> {
     };
     let add_ons = AddOnSettings {
         catalogue: addons::catalogue(config)?,
+        helm: config.addons.helm.clone(),
         cloud_authority: authority,
         verify_cloud: config.drivers.verify_ca,
         has_endpoint: config.bootstrap.url.is_some(),

@@ -26,7 +26,7 @@ use crate::cli::Configuration;
 use crate::clocks::Clocks;
 use crate::logging::{LogFile, Logging};
 use crate::systemd::Manager;
-use crate::{bootstrap, configuration, drivers, listen, logging, metrics};
+use crate::{addons, bootstrap, configuration, drivers, listen, logging, metrics};
 
 /// How often the certificate's files are looked at for a change.
 const TLS_LOOK: Duration = Duration::from_secs(10);
@@ -94,7 +94,8 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
     options.owner = format!("{}/{}", config.default.host, instance(&config)?);
     store.engine().release_all(&options.owner).await?;
 
-    for warning in drivers::warnings(&drivers, &config.drivers) {
+    let warnings = drivers::warnings(&drivers, &config.drivers).into_iter();
+    for warning in warnings.chain(addons::warnings(&config)?) {
         warn!("{warning}");
     }
     let wake = Arc::new(Notify::new());

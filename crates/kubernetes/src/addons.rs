@@ -4,15 +4,19 @@
 //! itself, through the cluster's API; see [`set`] for how it is known what is there.
 
 mod drift;
-mod fetch;
+mod helm;
 mod look;
 mod set;
+mod sources;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
+pub use sources::{SourceError, Sources};
+
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use jeroboam_addons::{
     AddOn, CLOUD_CONTROLLER_MANAGER, Catalogue, KEYSTONE_AUTH, KeystonePolicy, ParameterKind, Selected, Wish,
@@ -37,6 +41,8 @@ const KIND: &str = "add-on";
 pub struct AddOnSettings {
     /// What there is.
     pub catalogue: Catalogue,
+    /// The program `helm`, by its path or by a name to be found in `PATH`.
+    pub helm: PathBuf,
     /// Certificates that add-ons check the cloud's against, PEM; `None` for what nodes trust anyway.
     pub cloud_authority: Option<String>,
     /// False when add-ons do not check them at all.
@@ -52,7 +58,7 @@ pub(crate) struct AddOns {
     settings: AddOnSettings,
     labels: Vec<LabelSpec>,
     upgrade_labels: Vec<&'static str>,
-    fetched: fetch::Fetched,
+    sources: Sources,
 }
 
 impl AddOns {
@@ -68,10 +74,10 @@ impl AddOns {
             upgrade_labels.extend(add_on.version_label.as_deref().map(leak));
         }
         Self {
+            sources: Sources::new(&settings.helm),
             settings,
             labels,
             upgrade_labels,
-            fetched: fetch::Fetched::default(),
         }
     }
 
@@ -84,8 +90,8 @@ impl AddOns {
         &self.upgrade_labels
     }
 
-    /// Refuses a new cluster whose API servers would ask a webhook that nobody brings. Those that stand keep what they
-    /// are told.
+    /// Refuses a new cluster whose API servers would ask a webhook that nobody brings, and one with charts that nobody
+    /// can render. Those that stand keep what they are told.
     pub(crate) fn check_offered(&self, ask: &Ask) -> Result<(), Invalid> {
         let is_new = ask.cluster.coe_version.is_none();
         if is_new && options::has_keystone_auth(ask)? && self.settings.catalogue.find(KEYSTONE_AUTH).is_none()
@@ -96,7 +102,17 @@ impl AddOns {
                 format!("there is no add-on {KEYSTONE_AUTH} here"),
             ));
         }
-        Ok(())
+        let selected = if is_new { self.select(ask)? } else { Vec::new() };
+        match selected.iter().find(|selected| selected.has_charts()) {
+            Some(chart) => self.sources.find_helm().map_err(|reason| {
+                let name = &chart.add_on.name;
+                Invalid::new(
+                    field(chart.add_on),
+                    format!("the add-on {name} is a chart, and {reason}"),
+                )
+            }),
+            None => Ok(()),
+        }
     }
 
     /// What the cluster is to have.
@@ -145,10 +161,7 @@ impl AddOns {
         }
         let refused = selected.iter().find(|selected| selected.add_on.autoscales);
         if let Some(refused) = refused.filter(|_| is_new) {
-            let field = match &refused.add_on.label {
-                Some(label) => format!("labels.{label}"),
-                None => "labels".to_owned(),
-            };
+            let field = field(refused.add_on);
             let reason = "this service has no endpoint that clusters reach it by ([bootstrap] url)";
             return Err(Invalid::new(field, reason));
         }
@@ -168,7 +181,7 @@ impl AddOns {
         let way = way_to_api(ask, options);
         for add_on in &selected {
             let mut more = values::fixed(ask, options);
-            more.extend(values::of_operator(add_on, ask, &self.settings));
+            more.extend(values::named(add_on, ask, options, &self.settings));
             let revision = add_on.revision(&more);
             graph.insert(Resource {
                 key: Key::new(KIND, &add_on.add_on.name),
@@ -214,11 +227,11 @@ impl AddOns {
             Ok(found) => found,
             Err(reason) => return AddOnState::Stuck(reason),
         };
-        let fetched = match self.fetched.of(&selected.remotes()).await {
-            Ok(fetched) => fetched,
-            Err(reason) => return AddOnState::Stuck(reason),
+        let texts = match self.sources.of(&selected, &values).await {
+            Ok(texts) => texts,
+            Err(error) => return error.into(),
         };
-        let objects = selected.render(&values, options.image_repository.as_deref(), &fetched);
+        let objects = selected.render(&values, options.image_repository.as_deref(), &texts);
         match objects {
             Ok(objects) => set::apply(asked.name, asked.revision, objects, access).await,
             Err(error) => AddOnState::Stuck(error.to_string()),
@@ -233,6 +246,15 @@ impl AddOns {
     /// Removes an add-on.
     pub(crate) async fn remove(&self, name: &str, access: &Access) -> Departure {
         set::remove(name, access).await
+    }
+}
+
+/// What of a cluster asks for an add-on.
+fn field(add_on: &AddOn) -> String {
+    match (&add_on.network_driver, &add_on.label) {
+        (Some(_), _) => "network_driver".to_owned(),
+        (None, Some(label)) => format!("labels.{label}"),
+        (None, None) => "labels".to_owned(),
     }
 }
 
@@ -368,14 +390,6 @@ fn kind(kind: &ParameterKind) -> LabelKind {
             Choice(Vec::leak(words))
         }
     }
-}
-
-/// Fetches a manifest by reference.
-///
-/// # Errors
-/// When it is not to be had; the text names the URL.
-pub async fn fetch_manifest(url: &str) -> Result<String, String> {
-    jeroboam_blueprint::api::fetch(url, fetch::LONGEST).await
 }
 
 fn leak(text: &str) -> &'static str {

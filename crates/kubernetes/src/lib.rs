@@ -42,7 +42,7 @@ use secrecy::SecretString;
 use crate::addons::AddOns;
 use crate::options::Options;
 
-pub use crate::addons::{AddOnSettings, fetch_manifest};
+pub use crate::addons::{AddOnSettings, SourceError, Sources};
 
 /// TCP port of the Kubernetes API when the template names none.
 pub const API_PORT: u16 = 6443;
@@ -67,6 +67,7 @@ impl Default for KubernetesDriver {
     fn default() -> Self {
         Self::new(AddOnSettings {
             catalogue: Catalogue::shipped().unwrap_or_else(|_| Catalogue::empty()),
+            helm: "helm".into(),
             cloud_authority: None,
             verify_cloud: true,
             has_endpoint: true,

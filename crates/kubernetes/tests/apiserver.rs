@@ -8,6 +8,8 @@
     reason = "helpers of a test may panic"
 )]
 
+#[path = "apiserver/charts.rs"]
+mod charts;
 #[path = "apiserver/keystone.rs"]
 mod keystone;
 
@@ -504,6 +506,7 @@ async fn what_the_api_refuses_and_what_is_cut_off_is_told_and_goes_on() {
         KubernetesDriver::new(AddOnSettings {
             has_endpoint: true,
             catalogue: Catalogue::load(&home.path().join("catalogue.yaml")).unwrap(),
+            helm: "helm".into(),
             cloud_authority: None,
             verify_cloud: true,
             keystone_auth_policy: KeystonePolicy::default(),

@@ -6,6 +6,7 @@
     reason = "helpers of a test may panic"
 )]
 
+mod addons;
 mod clients;
 mod kubernetes;
 mod limits;

@@ -109,6 +109,11 @@ async fn try_apply(name: &str, revision: &str, objects: Objects, access: &Access
         if place.namespaced && object["metadata"]["namespace"].is_null() {
             object["metadata"]["namespace"] = json!(NAMESPACE);
         }
+        if !place.namespaced
+            && let Some(metadata) = object["metadata"].as_object_mut()
+        {
+            metadata.remove("namespace");
+        }
         wanted.insert((group_kind(&object), place_of(&object)));
         cluster.apply(&place, &object).await?;
     }

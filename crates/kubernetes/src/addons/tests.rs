@@ -104,6 +104,7 @@ fn another_policy_is_another_revision_of_the_webhook_alone() {
     let with_policy = |keystone_auth_policy| {
         let driver = KubernetesDriver::new(AddOnSettings {
             catalogue: Catalogue::shipped().unwrap(),
+            helm: "helm".into(),
             cloud_authority: None,
             verify_cloud: true,
             has_endpoint: false,
@@ -123,6 +124,7 @@ fn another_policy_is_another_revision_of_the_webhook_alone() {
 fn a_webhook_that_nobody_brings_is_refused_for_new_clusters_and_left_alone_in_those_that_stand() {
     let driver = KubernetesDriver::new(AddOnSettings {
         catalogue: Catalogue::empty(),
+        helm: "helm".into(),
         cloud_authority: None,
         verify_cloud: true,
         has_endpoint: false,
@@ -203,6 +205,52 @@ fn with_an_add_on_for_the_pod_network_nodes_route_nothing_themselves() {
 }
 
 #[test]
+fn without_helm_new_clusters_with_a_chart_are_refused_by_what_asks_for_it() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("catalogue.yaml");
+    let url = "url: 'https://charts.example/own.tgz'";
+    let digest = format!("sha256: {}", "a".repeat(64));
+    std::fs::write(
+        &file,
+        format!(
+            "- name: own\n  label: own_enabled\n  versions: [{{kubernetes: '1.20', version: v1}}]\n  \
+             manifests: [{{chart: {{{url}, {digest}}}}}]\n"
+        ),
+    )
+    .unwrap();
+    let with_helm = |helm: &str| {
+        KubernetesDriver::new(AddOnSettings {
+            catalogue: Catalogue::load(&file).unwrap(),
+            helm: helm.into(),
+            cloud_authority: None,
+            verify_cloud: true,
+            has_endpoint: true,
+            keystone_auth_policy: KeystonePolicy::default(),
+        })
+    };
+    let missing = with_helm("/nowhere/helm");
+    let asks = [
+        ("labels.own_enabled", with_labels(1, &[("own_enabled", "true")])),
+    ];
+    for (field, mut ask) in asks {
+        ask.cluster.coe_version = None;
+        let refusal = missing.validate(&ask).unwrap_err();
+        assert_eq!(refusal.field, field);
+        for words in ["is a chart", "/nowhere/helm", "[addons] helm", "not installed"] {
+            assert!(refusal.reason.contains(words), "{}", refusal.reason);
+        }
+        with_helm("sh").validate(&ask).unwrap();
+        // What stands is left alone, so that it can be resized and deleted.
+        ask.cluster.coe_version = Some("v1.31.2".into());
+        missing.validate(&ask).unwrap();
+        missing.graph(&ask).unwrap();
+    }
+    let mut plain = ask(1, 1);
+    plain.cluster.coe_version = None;
+    missing.validate(&plain).unwrap();
+}
+
+#[test]
 fn every_label_of_the_catalogue_is_known_once() {
     let driver = KubernetesDriver::default();
     let names: Vec<&str> = driver.labels().iter().map(|spec| spec.name).collect();
@@ -270,6 +318,7 @@ fn add_ons_follow_an_upgrade_when_the_control_plane_is_through() {
 fn driver_without_endpoint() -> KubernetesDriver {
     KubernetesDriver::new(AddOnSettings {
         catalogue: Catalogue::shipped().unwrap(),
+        helm: "helm".into(),
         cloud_authority: None,
         verify_cloud: true,
         has_endpoint: false,

@@ -34,8 +34,13 @@ pub(crate) fn fixed(ask: &Ask, options: &Options) -> Variables {
     texts.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-/// Values of the operator's that an add-on is made of: another value is another revision of those that name it.
-pub(crate) fn of_operator(selected: &Selected<'_>, ask: &Ask, settings: &AddOnSettings) -> Variables {
+/// Values that make another revision only of those add-ons that name them.
+pub(crate) fn named(
+    selected: &Selected<'_>,
+    ask: &Ask,
+    options: &Options,
+    settings: &AddOnSettings,
+) -> Variables {
     let project = ask.cluster.project_id.as_str();
     let all = [
         ("cloud_authority", json!(settings.cloud_authority)),
@@ -43,10 +48,20 @@ pub(crate) fn of_operator(selected: &Selected<'_>, ask: &Ask, settings: &AddOnSe
             "keystone_auth_policy",
             json!(settings.keystone_auth_policy.of_project(project)),
         ),
+        ("node_prefix_len", json!(options.pods.node_prefix_len)),
+        // What a chart makes may depend on it, and not by a place.
+        (
+            "kubernetes_version",
+            json!(super::version(ask).ok().map(|version| version.to_string())),
+        ),
     ];
-    let named = all
-        .into_iter()
-        .filter(|(name, value)| !value.is_null() && selected.names(name));
+    let named = all.into_iter().filter(|(name, value)| {
+        let is_named = match *name {
+            "kubernetes_version" => selected.has_charts(),
+            name => selected.names(name),
+        };
+        is_named && !value.is_null()
+    });
     named.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
@@ -88,6 +103,7 @@ pub(crate) fn all(
         "subnet_id",
         json!(resolved.fixed_subnet_id.clone().or_else(|| made_id("subnet"))),
     );
+    put("node_prefix_len", json!(options.pods.node_prefix_len));
     put("cloud_authority", json!(settings.cloud_authority));
     let policy = settings
         .keystone_auth_policy
@@ -235,6 +251,7 @@ mod tests {
     fn a_login_is_written_so_that_no_value_ends_its_line() {
         let settings = AddOnSettings {
             catalogue: jeroboam_addons::Catalogue::empty(),
+            helm: "helm".into(),
             cloud_authority: Some("PEM".into()),
             verify_cloud: true,
             has_endpoint: true,
