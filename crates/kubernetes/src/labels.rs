@@ -79,6 +79,20 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         "addresses of pods",
     ),
     label(
+        "calico_ipv4pool",
+        Cidr,
+        Value("10.100.0.0/16"),
+        Cluster,
+        "the same with the network driver calico",
+    ),
+    label(
+        "cilium_ipv4pool",
+        Cidr,
+        Value("10.100.0.0/16"),
+        Cluster,
+        "the same with the network driver cilium",
+    ),
+    label(
         "flannel_network_subnetlen",
         Integer {
             min: 8,

@@ -98,7 +98,7 @@ impl Options {
             pods.check_room(nodes_cidr)
                 .map_err(|reason| Invalid::new("labels.flannel_network_cidr", reason))?;
         }
-        check_apart(nodes_cidr, pods.pool, service_range)?;
+        check_apart(pool_label(ask), nodes_cidr, pods.pool, service_range)?;
         let options = Self {
             version: version(ask)?,
             network,
@@ -297,11 +297,17 @@ fn has_add_on(ask: &Ask, key: &str, name: &str) -> Result<bool, Invalid> {
     Ok(label(ask, None, key, read::boolean)?.unwrap_or_else(is_default))
 }
 
+/// Label of the pods' addresses.
+fn pool_label(ask: &Ask) -> &'static str {
+    match network_driver(ask) {
+        "calico" => "calico_ipv4pool",
+        "cilium" => "cilium_ipv4pool",
+        _ => "flannel_network_cidr",
+    }
+}
+
 fn pod_network(ask: &Ask) -> Result<PodNetwork, Invalid> {
-    let pool = match network_driver(ask) {
-        "calico" => cidr(ask, "calico_ipv4pool", DEFAULT_POD_POOL)?,
-        _ => cidr(ask, "flannel_network_cidr", DEFAULT_POD_POOL)?,
-    };
+    let pool = cidr(ask, pool_label(ask), DEFAULT_POD_POOL)?;
     let key = "flannel_network_subnetlen";
     let node_prefix_len = label(ask, None, key, values::prefix_len)?.unwrap_or(DEFAULT_NODE_PREFIX_LEN);
     if node_prefix_len < pool.prefix_len() {
@@ -325,9 +331,9 @@ fn service_range(ask: &Ask) -> Result<Cidr, Invalid> {
 }
 
 /// Nodes, pods and services must be told apart by their addresses.
-fn check_apart(nodes: Cidr, pods: Cidr, services: Cidr) -> Result<(), Invalid> {
+fn check_apart(pool_label: &str, nodes: Cidr, pods: Cidr, services: Cidr) -> Result<(), Invalid> {
     for (key, cidr, others) in [
-        ("flannel_network_cidr", pods, vec![("the nodes' subnet", nodes)]),
+        (pool_label, pods, vec![("the nodes' subnet", nodes)]),
         (
             "service_cluster_ip_range",
             services,

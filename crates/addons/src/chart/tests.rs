@@ -21,6 +21,69 @@ fn given() -> Variables {
     given
 }
 
+#[test]
+fn the_chart_that_ships_is_given_what_was_looked_at() {
+    let catalogue = Catalogue::shipped().unwrap();
+    for minor in 20..=40 {
+        let selected = select(&catalogue, minor, "cilium", &[]).unwrap();
+        let [selected] = selected.as_slice() else {
+            panic!("{selected:?}")
+        };
+        assert!(selected.has_charts() && selected.remotes().next().is_none());
+        let given = given();
+        let charts = selected.charts(&given);
+        let [rendering] = charts.as_slice() else {
+            panic!("{minor}")
+        };
+        let url = format!("https://helm.cilium.io/cilium-{}.tgz", &selected.version[1..]);
+        let chart = rendering.chart;
+        assert_eq!(chart.to_string(), url);
+        assert_eq!(
+            (chart.release.as_str(), chart.namespace.as_str()),
+            ("cilium", "kube-system")
+        );
+        assert!(!rendering.has_secrets);
+        assert_eq!(
+            rendering.values,
+            json!({
+                "image": {"useDigest": false},
+                "operator": {"replicas": 1, "image": {"useDigest": false}},
+                "ipam": {"mode": "cluster-pool", "operator": {
+                    "clusterPoolIPv4PodCIDRList": ["10.100.0.0/16"],
+                    "clusterPoolIPv4MaskSize": 24,
+                }},
+                "kubeProxyReplacement": "false",
+                "k8sServiceHost": "10.0.0.5",
+                "k8sServicePort": "6443",
+                "hubble": {"enabled": false},
+                "envoy": {"enabled": false},
+            })
+        );
+    }
+}
+
+/// An upgrade of Kubernetes is of one minor version at a time, and so must be that of Cilium.
+#[test]
+fn no_release_of_cilium_is_left_out_by_an_upgrade() {
+    let catalogue = Catalogue::shipped().unwrap();
+    let versions = &catalogue.find("cilium").unwrap().versions;
+    let minors: Vec<u32> = versions
+        .iter()
+        .map(|known| known.version.split('.').nth(1).unwrap().parse().unwrap())
+        .collect();
+    assert!(minors.windows(2).all(|pair| pair[1] == pair[0] + 1), "{minors:?}");
+}
+
+#[test]
+fn a_chart_has_the_versions_that_are_named_and_no_others() {
+    let catalogue = Catalogue::shipped().unwrap();
+    let tagged = |tag| select(&catalogue, 31, "cilium", &[("cilium_tag", tag)]);
+    assert_eq!(tagged("v1.18.12").unwrap()[0].version, "v1.18.12");
+    let wrong = tagged("v1.18.0").unwrap_err();
+    assert_eq!(wrong.label, "cilium_tag");
+    assert!(wrong.reason.contains("v1.17.18, v1.18.12"), "{wrong}");
+}
+
 struct Own(TempDir);
 
 impl Own {

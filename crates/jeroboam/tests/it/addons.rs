@@ -73,7 +73,10 @@ fn a_chart_is_listed_and_printed_as_clusters_get_it() {
         "{objects}"
     );
     let (_, list, _) = place.run(&helm, "", &["addons", "list"]);
-    assert!(list.contains("  rendered by helm\n"), "{list}");
+    assert!(
+        list.contains("\ncilium: ") && list.contains("  rendered by helm\n"),
+        "{list}"
+    );
 }
 
 #[test]
@@ -89,11 +92,13 @@ fn without_helm_it_is_said_wherever_charts_are_and_nowhere_else() {
             "{text}"
         );
     }
-    let warned = || {
-        let (_, text, _) = place.run(missing, "", &["config", "check"]);
-        text.contains(&format!("add-on own is a chart, and {why}"))
+    let warned = |more: &str| {
+        let (_, text, _) = place.run(missing, more, &["config", "check"]);
+        ["own", "cilium"].map(|name| text.contains(&format!("add-on {name} is a chart, and {why}")))
     };
-    assert!(warned());
+    assert_eq!(warned(""), [true, false], "no template may name cilium");
+    let allowed = "[cluster_template]\nkubernetes_allowed_network_drivers = flannel, cilium\n";
+    assert_eq!(warned(allowed), [true, true]);
     std::fs::write(place.path("addons.yaml"), "[]\n").unwrap();
-    assert!(!warned());
+    assert_eq!(warned(""), [false, false]);
 }

@@ -162,7 +162,7 @@ fn wrong_wishes_are_refused_with_the_name_of_their_field() {
     let refusal = refused(&unknown);
     assert_eq!(refusal.field, "network_driver");
     assert!(
-        refusal.reason.ends_with("flannel, neutron, calico"),
+        refusal.reason.ends_with("flannel, neutron, calico, cilium"),
         "{}",
         refusal.reason
     );
@@ -177,31 +177,68 @@ fn wrong_wishes_are_refused_with_the_name_of_their_field() {
 
 #[test]
 fn with_an_add_on_for_the_pod_network_nodes_route_nothing_themselves() {
-    let mut ask = with_labels(1, &[("calico_ipv4pool", "172.24.0.0/16")]);
-    ask.template.network_driver = Some("calico".into());
-    let driver = KubernetesDriver::default();
-    driver.validate(&ask).unwrap();
-    let graph = driver.graph(&ask).unwrap();
-    assert!(graph.find(&Key::new("add-on", "calico")).is_some());
-    assert!(
-        !graph
-            .iter()
-            .any(|resource| matches!(resource.spec, Spec::PodRoute { .. }))
-    );
-    let port = graph.find(&Key::new("port", "worker-0")).unwrap();
-    let Spec::Port {
-        allowed_addresses, ..
-    } = &port.spec
-    else {
-        panic!("{port:?}")
+    for name in ["calico", "cilium"] {
+        let label = format!("{name}_ipv4pool");
+        let mut ask = with_labels(1, &[(&label, "172.24.0.0/16")]);
+        ask.template.network_driver = Some(name.into());
+        // New ones with a chart need helm.
+        ask.cluster.coe_version = Some("v1.31.2".into());
+        let driver = KubernetesDriver::default();
+        driver.validate(&ask).unwrap();
+        let graph = driver.graph(&ask).unwrap();
+        assert!(graph.find(&Key::new("add-on", name)).is_some());
+        assert!(
+            !graph
+                .iter()
+                .any(|resource| matches!(resource.spec, Spec::PodRoute { .. }))
+        );
+        let port = graph.find(&Key::new("port", "worker-0")).unwrap();
+        let Spec::Port {
+            allowed_addresses, ..
+        } = &port.spec
+        else {
+            panic!("{port:?}")
+        };
+        assert_eq!(allowed_addresses, &["172.24.0.0/16"]);
+        let group = graph.find(&Key::new("security-group", "nodes")).unwrap();
+        assert!(
+            serde_json::to_string(&group.spec)
+                .unwrap()
+                .contains(r#""protocol":"4""#)
+        );
+        let services = ("service_cluster_ip_range".to_owned(), "172.24.8.0/24".to_owned());
+        ask.cluster.labels.0.extend([services]);
+        let overlap = driver.validate(&ask).unwrap_err();
+        assert_eq!(overlap.field, "labels.service_cluster_ip_range");
+        let nodes = (label.clone(), "10.0.0.0/16".to_owned());
+        ask.cluster.labels.0.extend([nodes]);
+        assert_eq!(
+            driver.validate(&ask).unwrap_err().field,
+            format!("labels.{label}")
+        );
+    }
+}
+
+#[test]
+fn a_chart_is_another_one_for_each_kubernetes_and_each_size_of_the_nodes_ranges() {
+    let revision = |labels: &[(&str, &str)]| {
+        let mut ask = with_labels(1, &[labels, &[("metrics_server_enabled", "true")]].concat());
+        ask.template.network_driver = Some("cilium".into());
+        let mut all = revisions(&ask);
+        [
+            all.remove("cilium").unwrap(),
+            all.remove("metrics-server").unwrap(),
+        ]
     };
-    assert_eq!(allowed_addresses, &["172.24.0.0/16"]);
-    let group = graph.find(&Key::new("security-group", "nodes")).unwrap();
-    assert!(
-        serde_json::to_string(&group.spec)
-            .unwrap()
-            .contains(r#""protocol":"4""#)
-    );
+    let [first, metrics] = revision(&[("kube_tag", "v1.31.2")]);
+    for labels in [
+        [("kube_tag", "v1.31.3"), ("flannel_network_subnetlen", "24")],
+        [("kube_tag", "v1.31.2"), ("flannel_network_subnetlen", "25")],
+        [("kube_tag", "v1.31.2"), ("cilium_ipv4pool", "10.128.0.0/16")],
+    ] {
+        assert_ne!(revision(&labels)[0], first, "{labels:?}");
+    }
+    assert_eq!(revision(&[("kube_tag", "v1.31.3")])[1], metrics);
 }
 
 #[test]
@@ -229,9 +266,11 @@ fn without_helm_new_clusters_with_a_chart_are_refused_by_what_asks_for_it() {
         })
     };
     let missing = with_helm("/nowhere/helm");
-    let asks = [
+    let mut asks = [
+        ("network_driver", ask(1, 1)),
         ("labels.own_enabled", with_labels(1, &[("own_enabled", "true")])),
     ];
+    asks[0].1.template.network_driver = Some("cilium".into());
     for (field, mut ask) in asks {
         ask.cluster.coe_version = None;
         let refusal = missing.validate(&ask).unwrap_err();
@@ -259,6 +298,9 @@ fn every_label_of_the_catalogue_is_known_once() {
         "csi_cinder_fstype",
         "csi_attacher_tag",
         "calico_tag",
+        "calico_ipv4pool",
+        "cilium_tag",
+        "cilium_ipv4pool",
         "kube_tag",
     ] {
         assert_eq!(names.iter().filter(|known| **known == name).count(), 1, "{name}");
