@@ -491,6 +491,34 @@ FATA[0000] pulling image: rpc error: code = Unknown desc = failed to pull and un
     assert!(!machine.read("calls").contains(" pull "));
 }
 
+/// A master whose kubelet refuses a pod while kubeadm works, which ends when it has been started anew or looked at again
+/// and again.
+fn refused(pod: &str) -> Machine {
+    let machine = Machine::new(&[]);
+    machine.program(
+        "journalctl",
+        &format!("! grep -q '^kubeadm init' \"$CALLS\" || echo 'W1123 predicate.go:113] Failed to admit pod {pod}_kube-system(4d2a)'"),
+    );
+    machine.program(
+        "kubeadm",
+        "case $1 in
+        version) echo v1.31.2 ;;
+        init) until [ $(grep -c '^journalctl' \"$CALLS\") -gt 5 ]; do /bin/sleep 0.01; done ;;
+        esac",
+    );
+    machine
+}
+
+#[test]
+fn a_kubelet_that_refuses_a_pod_of_the_control_plane_is_started_again_once() {
+    let machine = refused("etcd-demo-0");
+    assert!(machine.run("join.sh").status.success());
+    assert_eq!(machine.calls("systemctl"), ["systemctl restart kubelet.service"]);
+    let machine = refused("web-demo-0");
+    assert!(machine.run("join.sh").status.success());
+    assert!(machine.calls("systemctl").is_empty());
+}
+
 /// What a kubelet that ends says on the console, once for each time that it ends so.
 fn kubelet_ends(machine: &Machine, result: &str, journal: &str) -> String {
     machine.program("journalctl", &format!("cat <<'END'\n{journal}\nEND"));

@@ -473,14 +473,15 @@ fn audit_policy() -> serde_json::Value {
     })
 }
 
-/// A program of a node, without its comments: there is little room in user-data.
+/// A program of a node, without its comments and indentation: there is little room in user-data.
 fn add_program(machine: &mut Machine, name: &str, text: &str) {
-    machine.file(format!("{PROGRAMS}/{name}"), 0o644, without_comments(text));
+    machine.file(format!("{PROGRAMS}/{name}"), 0o644, bare(text));
 }
 
-fn without_comments(program: &str) -> String {
-    let lines = program.lines().filter(|line| !line.trim_start().starts_with('#'));
-    lines.map(|line| format!("{line}\n")).collect()
+fn bare(program: &str) -> String {
+    let lines = program.lines().map(str::trim_start);
+    let kept = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    kept.map(|line| format!("{line}\n")).collect()
 }
 
 /// What a node fetches its secrets by.

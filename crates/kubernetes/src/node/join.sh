@@ -122,7 +122,7 @@ join_cluster() {
         done
         skipped=--skip-phases=control-plane-prepare/kubeconfig
     fi
-    kubeadm join --config /etc/jeroboam/join.yaml --ignore-preflight-errors=ImagePull $skipped
+    timeout "$KUBEADM_SECS" kubeadm join --config /etc/jeroboam/join.yaml --ignore-preflight-errors=ImagePull $skipped
 }
 
 # take_identity: what signed for this kubelet may have been a master that signs with the last authorities.
@@ -133,14 +133,49 @@ take_identity() {
     systemctl restart kubelet.service
 }
 
+# refusals: how often this machine's kubelet has refused a pod of the control plane.
+refusals() {
+    journalctl -q -o cat -u kubelet.service 2>/dev/null |
+        grep -cE "Failed to admit pod.*(etcd|kube-[a-z-]+)-$HOST_NAME"
+}
+
+# admit_pods COUNT: a kubelet may refuse a static pod in its first second, when it does not know yet what the machine has,
+# and never tries again (kubernetes/kubernetes#99305 and #138391): one that has refused more than COUNT is started anew.
+admit_pods() {
+    known=$1
+    while sleep 10; do
+        refused=$(refusals)
+        [ "$refused" -gt "$known" ] || continue
+        known=$refused
+        say "the kubelet has refused a pod of the control plane, and is started again"
+        systemctl restart kubelet.service
+    done
+}
+
 attempt() {
+    guard=
+    [ "$ROLE" = worker ] || {
+        admit_pods "$(refusals)" &
+        guard=$!
+    }
+    become_node
+    became=$?
+    [ -z "$guard" ] || kill "$guard"
+    return "$became"
+}
+
+# How long kubeadm may take, which has all images and waits for no other node: some of its own waits have no end.
+KUBEADM_SECS=600
+
+become_node() {
     if [ -d "$root/etc/jeroboam/pki" ]; then
         mkdir -p "$root/etc/kubernetes/pki"
         cp -a "$root/etc/jeroboam/pki/." "$root/etc/kubernetes/pki/"
     fi
     if [ "$ROLE" = first ] && ! cluster_lives; then
         say "starting the cluster"
-        kubeadm init --config /etc/jeroboam/init.yaml --ignore-preflight-errors=ImagePull $INIT_ARGUMENTS
+        timeout "$KUBEADM_SECS" kubeadm init --config /etc/jeroboam/init.yaml --ignore-preflight-errors=ImagePull \
+            $INIT_ARGUMENTS
     else
         { [ -z "$OTHER_MASTERS" ] || before_join; } && join_cluster
     fi >>"$log" 2>&1

@@ -557,7 +557,7 @@ fn the_largest_user_data_fits_nova_and_is_of_its_readers_type() {
 }
 
 #[test]
-fn programs_come_without_comments_and_are_whole() {
+fn programs_come_without_comments_and_indentation_and_are_whole() {
     for name in [
         "prepare.sh",
         "join.sh",
@@ -570,14 +570,13 @@ fn programs_come_without_comments_and_are_whole() {
             .join("src/node")
             .join(name);
         let written = std::fs::read_to_string(path).unwrap();
-        let given = without_comments(&written);
+        let given = bare(&written);
         assert!(given.starts_with("set -u\n"), "{name}: {given}");
-        let code = |text: &str| {
-            let lines = text
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("# "))
-                .count();
-            (lines, text.lines().last().map(str::to_owned))
+        let code = |text: &str| -> Vec<String> {
+            let lines = text.lines().map(|line| line.trim().to_owned());
+            lines
+                .filter(|line| !line.is_empty() && !line.starts_with("# "))
+                .collect()
         };
         assert_eq!(code(&written), code(&given), "{name}: only comments may go");
         let directory = tempfile::tempdir().unwrap();
