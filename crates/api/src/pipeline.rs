@@ -2,7 +2,8 @@
 //! the cause of a failure, once.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -47,8 +48,18 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> R
     let (parts, body) = request.into_parts();
     let ids = RequestIds::new(&parts.headers);
     let mut learnt = Learnt::default();
-    let work = AssertUnwindSafe(handle(&site, &parts, body, &ids, &mut learnt)).catch_unwind();
-    let result = match work.await {
+    let path = Path::parse(parts.uri.path());
+    let opened = catch_unwind(AssertUnwindSafe(|| open(&site, &parts, path, &mut learnt)));
+    let result = match opened {
+        Ok(ControlFlow::Break(result)) => Ok(result),
+        Ok(ControlFlow::Continue(path)) => {
+            // Boxed: what is open needs no room for it.
+            let work = Box::pin(handle(&site, &parts, path, body, &ids, &mut learnt));
+            AssertUnwindSafe(work).catch_unwind().await
+        }
+        Err(panic) => Err(panic),
+    };
+    let result = match result {
         Ok(result) => result,
         Err(panic) => Err(ApiError::internal(format!(
             "panic: {}",
@@ -117,27 +128,37 @@ fn dies_of_retry_after(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Answers what needs no token, at once; of all the rest gives the path back.
+fn open(
+    site: &Site,
+    parts: &Parts,
+    path: ApiResult<Path>,
+    learnt: &mut Learnt,
+) -> ControlFlow<ApiResult<Response>, ApiResult<Path>> {
+    // The CORS filter answers before anything else looks at the request.
+    if parts.method == Method::OPTIONS {
+        return ControlFlow::Break(Ok(StatusCode::OK.into_response()));
+    }
+    if let Ok(path) = &path {
+        if path.segments == ["healthcheck"] && !path.versioned {
+            learnt.operation = Some(Operation::CheckHealth);
+            return ControlFlow::Break(handlers::documents::healthcheck(site, parts));
+        }
+        if path.segments.is_empty() || is_description(path) || is_open_dead_end(path) {
+            return ControlFlow::Break(documents(site, parts, path, learnt));
+        }
+    }
+    ControlFlow::Continue(path)
+}
+
 async fn handle(
     site: &Arc<Site>,
     parts: &Parts,
+    path: ApiResult<Path>,
     body: Body,
     ids: &RequestIds,
     learnt: &mut Learnt,
 ) -> ApiResult<Response> {
-    // The CORS filter answers before anything else looks at the request.
-    if parts.method == Method::OPTIONS {
-        return Ok(StatusCode::OK.into_response());
-    }
-    let path = Path::parse(parts.uri.path());
-    if let Ok(path) = &path {
-        if path.segments == ["healthcheck"] && !path.versioned {
-            learnt.operation = Some(Operation::CheckHealth);
-            return handlers::documents::healthcheck(site, parts);
-        }
-        if path.segments.is_empty() || is_description(path) || is_open_dead_end(path) {
-            return documents(site, parts, path, learnt);
-        }
-    }
     let routed = path.and_then(|path| Ok((route(&parts.method, &path)?, path)));
     learnt.operation = routed.as_ref().ok().map(|(route, _)| route.operation());
     let caller = site.tokens.authenticate(parts).await?;
