@@ -5,6 +5,7 @@
 mod descriptors;
 mod impatient;
 mod listener;
+mod patience;
 mod tls;
 mod waiting;
 
@@ -32,6 +33,7 @@ use self::impatient::Impatient;
 use self::listener::Accepted;
 pub use self::listener::Listener;
 pub(crate) use self::listener::{ClientCertificate, Peer};
+use self::patience::Patience;
 pub use self::tls::{LowestTls, Tls, TlsError};
 use self::waiting::{Turn, Waiting};
 
@@ -268,7 +270,7 @@ async fn serve_connection(
         .await;
     } else {
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(Patience::new(patience))
             .header_read_timeout(patience)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), service);
