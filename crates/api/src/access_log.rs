@@ -15,6 +15,9 @@ use crate::operations::Operation;
 use crate::request_id::RequestIds;
 use crate::server::Peer;
 
+/// Target of the lines. Nobody waits for them: whoever writes the log may do it for many at a time.
+pub const TARGET: &str = module_path!();
+
 /// How lines are written.
 #[derive(Clone, Debug)]
 pub(crate) enum AccessLog {

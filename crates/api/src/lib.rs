@@ -49,6 +49,7 @@ use jeroboam_store::Store;
 use jeroboam_types::Millis;
 use tokio::sync::Notify;
 
+pub use access_log::TARGET as ACCESS_LOG;
 pub use autoscaler::{Autoscalers, FlavorSize, autoscaler_router};
 pub use bootstrap::{NodeSecrets, bootstrap_router};
 pub use idempotency::KEPT_FOR as ANSWERS_KEPT_FOR;

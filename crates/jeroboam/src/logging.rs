@@ -1,11 +1,12 @@
 //! Logs: to standard error, to a file that can be opened anew, to syslog, or several of them; as lines or JSON.
 
+mod line;
+mod outlet;
 mod syslog;
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use jeroboam_config::sections::General;
@@ -13,6 +14,8 @@ use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use self::line::{Clock, Fields};
+use self::outlet::{Outlet, Urgency};
 use self::syslog::Syslog;
 
 /// How to log.
@@ -47,28 +50,26 @@ impl Logging {
     }
 }
 
-/// The log file, if there is one.
-#[derive(Clone, Debug)]
-pub struct LogFile(Option<Arc<Opened>>);
-
+/// Logging as it goes on. Dropped, what was held back is written.
 #[derive(Debug)]
-struct Opened {
-    path: PathBuf,
-    file: Mutex<Arc<File>>,
-}
+pub struct Log(Arc<Outlet>);
 
-impl LogFile {
+impl Log {
     /// Opens the file anew, after somebody has moved it away.
     pub fn reopen(&self) -> anyhow::Result<()> {
-        let Some(opened) = &self.0 else { return Ok(()) };
-        let fresh = Arc::new(open(&opened.path)?);
-        *opened.file.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
-        Ok(())
+        self.0.reopen()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // There is no place left to tell of a failure.
+        let _ = self.0.flush();
     }
 }
 
 /// Starts logging for the life of the process. `RUST_LOG` overrides the level.
-pub fn start(logging: &Logging) -> anyhow::Result<LogFile> {
+pub fn start(logging: &Logging) -> anyhow::Result<Log> {
     let level = if logging.debug {
         "warn,jeroboam=debug"
     } else {
@@ -76,18 +77,12 @@ pub fn start(logging: &Logging) -> anyhow::Result<LogFile> {
     };
     // One prefix covers every crate of ours: jeroboam_api, jeroboam_engine, ...
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let opened = match &logging.file {
-        Some(path) => Some(Arc::new(Opened {
-            path: path.clone(),
-            file: Mutex::new(Arc::new(open(path)?)),
-        })),
-        None => None,
-    };
     let syslog = logging.syslog.map(Syslog::open).transpose();
     let syslog = syslog.context("cannot prepare to log to syslog")?;
+    let stderr = logging.stderr || (logging.file.is_none() && syslog.is_none());
+    let outlet = Outlet::open(logging.file.as_deref(), stderr)?;
     let writer = Writer {
-        stderr: logging.stderr || (opened.is_none() && syslog.is_none()),
-        file: opened.clone(),
+        outlet: Arc::clone(&outlet),
         syslog,
     };
     let builder = tracing_subscriber::fmt()
@@ -97,72 +92,57 @@ pub fn start(logging: &Logging) -> anyhow::Result<LogFile> {
     let started = if logging.json {
         builder.json().try_init()
     } else {
-        builder.try_init()
+        builder.with_timer(Clock).fmt_fields(Fields).try_init()
     };
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))?;
-    Ok(LogFile(opened))
-}
-
-fn open(path: &Path) -> anyhow::Result<File> {
-    let file = OpenOptions::new().create(true).append(true).open(path);
-    file.with_context(|| format!("cannot open log file {}", path.display()))
+    Ok(Log(outlet))
 }
 
 struct Writer {
-    stderr: bool,
-    file: Option<Arc<Opened>>,
+    outlet: Arc<Outlet>,
     syslog: Option<Syslog>,
 }
 
 /// Where one line goes.
 struct Line<'a> {
-    stderr: bool,
-    /// Lines are appended whole, so that nobody waits until another's is written.
-    file: Option<Arc<File>>,
-    syslog: Option<(&'a Syslog, Level)>,
+    writer: &'a Writer,
+    level: Level,
+    urgency: Urgency,
 }
 
 impl<'a> MakeWriter<'a> for Writer {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
-        self.line(Level::INFO)
+        Line {
+            writer: self,
+            level: Level::INFO,
+            urgency: Urgency::Urgent,
+        }
     }
 
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line<'a> {
-        self.line(*meta.level())
-    }
-}
-
-impl Writer {
-    fn line(&self, level: Level) -> Line<'_> {
-        let file = self.file.as_ref();
         Line {
-            stderr: self.stderr,
-            file: file.map(|opened| Arc::clone(&opened.file.lock().unwrap_or_else(PoisonError::into_inner))),
-            syslog: self.syslog.as_ref().map(|syslog| (syslog, level)),
+            writer: self,
+            level: *meta.level(),
+            urgency: match meta.target() == jeroboam_api::ACCESS_LOG {
+                true => Urgency::Patient,
+                false => Urgency::Urgent,
+            },
         }
     }
 }
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Some(file) = &self.file {
-            file.as_ref().write_all(line)?;
-        }
-        if self.stderr {
-            io::stderr().write_all(line)?;
-        }
-        if let Some((syslog, level)) = &self.syslog {
-            syslog.tell(level, line)?;
+        self.writer.outlet.take(line, self.urgency)?;
+        if let Some(syslog) = &self.writer.syslog {
+            syslog.tell(&self.level, line)?;
         }
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &self.file {
-            Some(file) => file.as_ref().flush(),
-            None => io::stderr().flush(),
-        }
+        self.writer.outlet.flush()
     }
 }

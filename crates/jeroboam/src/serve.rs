@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use crate::bootstrap::Bootstrap;
 use crate::cli::Configuration;
 use crate::clocks::Clocks;
-use crate::logging::{LogFile, Logging};
+use crate::logging::{Log, Logging};
 use crate::systemd::Manager;
 use crate::{addons, bootstrap, configuration, drivers, listen, logging, metrics};
 
@@ -126,7 +126,7 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
     let nodes = bootstrap::router(engine.clone(), app.clone(), metrics.clone());
     let router = jeroboam_api::router_with(app, metrics.clone());
     stop_on_signals(shutdown.clone(), manager.clone())?;
-    let renewing = renew_on_signal(log, tls, metrics.clone(), shutdown.clone())?;
+    let renewing = renew_on_signal(&log, tls, metrics.clone(), shutdown.clone())?;
     for listener in &listeners {
         info!(address = %listener, "ready");
     }
@@ -177,7 +177,7 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
 
 /// On SIGHUP opens the log file anew and reads the certificate again; the latter also when its files have changed.
 fn renew_on_signal(
-    log: LogFile,
+    log: &Log,
     tls: Option<Arc<Tls>>,
     metrics: Metrics,
     shutdown: CancellationToken,
