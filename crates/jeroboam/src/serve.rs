@@ -158,6 +158,7 @@ pub async fn serve(arguments: &Configuration, stop_with_parent: bool) -> anyhow:
             bootstrap::renew(renewable, hangup, shutdown.clone()),
             heartbeat,
             renewing,
+            jeroboam_heap::keep_small(shutdown.clone()),
             metrics::serve(
                 scrapes,
                 metrics.clone(),
