@@ -12,7 +12,7 @@ use jeroboam_plan::{Entry, Ledger};
 use jeroboam_types::{Cluster, ClusterId, Labels, NodeGroup, Status};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select,
+    QuerySelect, QueryTrait, Select, SelectModel, Selector,
 };
 
 pub(crate) use change::with_health;
@@ -56,9 +56,17 @@ impl Clusters<'_> {
             Ident::Uuid(uuid) => visible(scope).filter(cluster::Column::Uuid.eq(stored(*uuid))),
             Ident::Name(name) => visible(scope).filter(cluster::Column::Name.eq(name.as_str())),
         };
-        let mut found = self
-            .with_parts(query.order_by_asc(cluster::Column::Id).limit(2))
-            .await?;
+        let query = query.order_by_asc(cluster::Column::Id).limit(2);
+        if let Ident::Uuid(uuid) = ident {
+            // Its groups can be asked for before it is known, so that nobody waits for one answer after the other.
+            let groups = groups_of(ClusterId(*uuid)).order_by_asc(nodegroup::Column::Id);
+            let db = &self.0.db;
+            let (rows, groups) = tokio::try_join!(with_templates(query).all(db), groups.all(db))?;
+            let row = rows.into_iter().next().ok_or(StoreError::NotFound)?;
+            let groups = groups.into_iter().map(NodeGroup::try_from);
+            return row.with(groups.collect::<Result<_, _>>()?);
+        }
+        let mut found = self.with_parts(query).await?;
         match (found.pop(), found.is_empty()) {
             (None, _) => Err(StoreError::NotFound),
             (Some(row), true) => Ok(row),
@@ -222,17 +230,30 @@ struct WithTemplate {
     template_labels: Option<String>,
 }
 
+impl WithTemplate {
+    fn with(self, groups: Vec<NodeGroup>) -> Result<ClusterRow, StoreError> {
+        Ok(ClusterRow {
+            groups,
+            cluster: self.cluster.try_into()?,
+            template_labels: from_json("labels", self.template_labels.as_deref())?,
+        })
+    }
+}
+
+/// A query for clusters with the labels of their templates.
+fn with_templates(query: Select<cluster::Entity>) -> Selector<SelectModel<WithTemplate>> {
+    query
+        .left_join(template::Entity)
+        .column_as(template::Column::Labels, "template_labels")
+        .into_model()
+}
+
 /// Runs a query for clusters: one query with the templates' labels, one for the groups of all.
 async fn with_parts(
     db: &impl ConnectionTrait,
     query: Select<cluster::Entity>,
 ) -> Result<Vec<ClusterRow>, StoreError> {
-    let rows: Vec<WithTemplate> = query
-        .left_join(template::Entity)
-        .column_as(template::Column::Labels, "template_labels")
-        .into_model()
-        .all(db)
-        .await?;
+    let rows = with_templates(query).all(db).await?;
     let uuids: Vec<String> = rows.iter().map(|row| row.cluster.uuid.clone()).collect();
     let mut groups: BTreeMap<String, Vec<NodeGroup>> = BTreeMap::new();
     if !uuids.is_empty() {
@@ -248,11 +269,8 @@ async fn with_parts(
     }
     rows.into_iter()
         .map(|row| {
-            Ok(ClusterRow {
-                groups: groups.remove(&row.cluster.uuid).unwrap_or_default(),
-                cluster: row.cluster.try_into()?,
-                template_labels: from_json("labels", row.template_labels.as_deref())?,
-            })
+            let groups = groups.remove(&row.cluster.uuid).unwrap_or_default();
+            row.with(groups)
         })
         .collect()
 }
