@@ -45,6 +45,7 @@ impl Machine {
         }
         machine.write("root/etc/jeroboam/node.env", &text);
         machine.write("root/etc/jeroboam/pki/ca.key", "key");
+        machine.write("root/etc/jeroboam/ca.crt", "certificate");
         machine.write("root/sys/class/net/ens3/mtu", "1442\n");
         for file in ["ipv4/ip_forward", "bridge/bridge-nf-call-iptables"] {
             machine.write(&format!("root/proc/sys/net/{file}"), "0");
@@ -61,6 +62,7 @@ impl Machine {
             machine.program(name, ":");
         }
         machine.install("images.sh");
+        machine.install("talk.sh");
         machine
     }
 
@@ -136,6 +138,7 @@ fn the_first_master_starts_the_cluster_with_the_services_authorities() {
         "kubeadm init --config /etc/jeroboam/init.yaml --ignore-preflight-errors=ImagePull --skip-phases=addon/coredns"
     );
     assert_eq!(machine.read("root/etc/kubernetes/pki/ca.key"), "key");
+    assert_eq!(machine.read("root/etc/kubernetes/pki/ca.crt"), "certificate");
     assert!(machine.path("root/var/lib/jeroboam/member").exists());
 }
 

@@ -124,6 +124,7 @@ impl<'a> Own<'a> {
             ],
             ..Machine::default()
         };
+        add_program(&mut machine, "talk.sh", include_str!("node/talk.sh"));
         add_program(&mut machine, "prepare.sh", include_str!("node/prepare.sh"));
         add_program(&mut machine, "join.sh", include_str!("node/join.sh"));
         add_program(&mut machine, "images.sh", include_str!("node/images.sh"));
@@ -407,10 +408,14 @@ impl<'a> Own<'a> {
         machine.units.push(("jeroboam-renew.timer", timer));
     }
 
-    /// The authorities of the control plane, as kubeadm names them.
+    /// The authorities of the control plane, as kubeadm names them. Every node has the cluster's own, and that takes
+    /// room: it is not here again.
     fn add_authorities(&self, machine: &mut Machine) -> Result<(), DriverError> {
-        for (authority, name) in AUTHORITY_FILES {
-            let certificate = self.asked.certificates.authority(authority)?;
+        let others = AUTHORITY_FILES
+            .iter()
+            .filter(|(authority, _)| *authority != Authority::Cluster);
+        for (authority, name) in others {
+            let certificate = self.asked.certificates.authority(*authority)?;
             machine.file(format!("{AUTHORITIES}/{name}.crt"), 0o644, pem(&certificate));
         }
         let signer = self.asked.certificates.signer(Authority::Cluster)?;

@@ -3,19 +3,9 @@
 set -u
 root=${1:-}
 . "$root/etc/jeroboam/node.env"
+. "$root/opt/jeroboam/talk.sh"
 log=$root/var/log/jeroboam-kubeadm.log
 umask 077
-
-say() {
-    echo "jeroboam: $1"
-    [ ! -w /dev/console ] || printf 'jeroboam: %s\r\n' "$1" >/dev/console 2>/dev/null || :
-}
-
-# answers ADDRESS: true when a control plane of this cluster serves there.
-answers() {
-    curl -s -o /dev/null -f --connect-timeout 2 --max-time 5 --noproxy '*' \
-        --cacert "$root/etc/jeroboam/ca.crt" "https://$1/readyz"
-}
 
 # wait_for ADDRESS SECONDS
 wait_for() {
@@ -34,23 +24,15 @@ cluster_lives() {
     return 1
 }
 
-# ask_etcd URL BODY: asks a member of etcd through its JSON gateway.
-ask_etcd() {
-    pki=$root/etc/kubernetes/pki/etcd
-    curl -s -f --connect-timeout 2 --max-time 10 --noproxy '*' --cacert "$pki/ca.crt" \
-        --cert "$pki/healthcheck-client.crt" --key "$pki/healthcheck-client.key" -d "$2" "$1"
-}
-
 # A machine that takes the place of an earlier one has its address but not its data: etcd must forget the old member
 # before it lets the new one in.
 forget_old_self() {
     kubeadm init phase certs etcd-healthcheck-client --kubernetes-version "$VERSION" || return
     for other in $OTHER_MASTERS; do
-        etcd=https://${other%:*}:2379/v3/cluster/member
-        members=$(ask_etcd "$etcd/list" '{}') || continue
+        members=$(ask_etcd "${other%:*}" cluster/member/list '{}') || continue
         old=$(printf '%s' "$members" | tr '{' '\n' | grep -F "\"https://$NODE_ADDRESS:2380\"" |
             sed -n 's/.*"ID":"\([0-9]*\)".*/\1/p')
-        [ -z "$old" ] || ask_etcd "$etcd/remove" "{\"ID\":\"$old\"}"
+        [ -z "$old" ] || ask_etcd "${other%:*}" cluster/member/remove "{\"ID\":\"$old\"}"
         return
     done
 }
@@ -58,8 +40,7 @@ forget_old_self() {
 # others_differ: true when another master serves another version than this one's.
 others_differ() {
     for other in $OTHER_MASTERS; do
-        runs=$(curl -s -f --connect-timeout 2 --max-time 5 --noproxy '*' --cacert "$root/etc/jeroboam/ca.crt" \
-            "https://$other/version" | sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p')
+        runs=$(ask_api "$other/version" | sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p')
         case $runs in
         '' | "$VERSION" | "$VERSION"[-+]*) ;;
         *) return 0 ;;
@@ -95,9 +76,8 @@ update_addons() {
     ! others_differ || return 0
     for other in $OTHER_MASTERS; do
         pki=$root/etc/kubernetes/pki
-        proxy=$(curl -s -f --connect-timeout 2 --max-time 5 --noproxy '*' --cacert "$root/etc/jeroboam/ca.crt" \
-            --cert "$pki/apiserver-kubelet-client.crt" --key "$pki/apiserver-kubelet-client.key" \
-            "https://$other/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy" |
+        proxy=$(ask_api "$other/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy" \
+            --cert "$pki/apiserver-kubelet-client.crt" --key "$pki/apiserver-kubelet-client.key" |
             sed -n 's/.*"image": *"\([^"]*\)".*/\1/p' | head -n 1)
         [ -n "$proxy" ] || continue
         [ "${proxy##*:}" != "$VERSION" ] || return 0
@@ -170,7 +150,7 @@ KUBEADM_SECS=600
 become_node() {
     if [ -d "$root/etc/jeroboam/pki" ]; then
         mkdir -p "$root/etc/kubernetes/pki"
-        cp -a "$root/etc/jeroboam/pki/." "$root/etc/kubernetes/pki/"
+        cp -a "$root/etc/jeroboam/pki/." "$root/etc/jeroboam/ca.crt" "$root/etc/kubernetes/pki/"
     fi
     if [ "$ROLE" = first ] && ! cluster_lives; then
         say "starting the cluster"

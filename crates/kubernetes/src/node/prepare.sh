@@ -2,11 +2,7 @@
 set -u
 root=${1:-}
 . "$root/etc/jeroboam/node.env"
-
-say() {
-    echo "jeroboam: $1"
-    [ ! -w /dev/console ] || printf 'jeroboam: %s\r\n' "$1" >/dev/console 2>/dev/null || :
-}
+. "$root/opt/jeroboam/talk.sh"
 
 fail() {
     say "$1"

@@ -3,6 +3,7 @@
 set -u
 root=${1:-}
 . "$root/etc/jeroboam/node.env"
+. "$root/opt/jeroboam/talk.sh"
 log=$root/var/log/jeroboam-kubeadm.log
 config=/etc/jeroboam/init.yaml
 # Days that certificates must have left; and those below which a master that does not answer is waited for no more.
@@ -11,16 +12,6 @@ urgent=7
 # What is under way, until every program has taken the new ones.
 pending=$root/var/lib/jeroboam/renewing
 umask 077
-
-say() {
-    echo "jeroboam: $1"
-}
-
-# answers ADDRESS: true when a control plane of this cluster serves there.
-answers() {
-    curl -s -o /dev/null -f --connect-timeout 2 --max-time 5 --noproxy '*' \
-        --cacert "$root/etc/jeroboam/ca.crt" "https://$1/readyz"
-}
 
 # Days that are left of the certificate that ends first. kubeadm says 364d, 3y, 23h or <invalid>; its second table is of
 # the authorities, which are not renewed here.

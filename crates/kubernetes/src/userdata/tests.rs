@@ -204,7 +204,7 @@ fn masters_have_a_webhook_for_keystone_where_that_is_asked_for() {
         assert_eq!(cluster["server"], "https://127.0.0.1:10261/webhook");
         // There kubeadm finds the authorities, both of them during a rotation, and its API server sees that directory.
         assert_eq!(cluster["certificate-authority"], "/etc/kubernetes/pki/ca.crt");
-        assert!(files.contains_key("/etc/jeroboam/pki/ca.crt"));
+        assert!(files.contains_key("/etc/jeroboam/ca.crt"));
         let certificate = &files[webhook::CERTIFICATE];
         assert!(
             certificate.contains("\"127.0.0.1\"") && certificate.contains("client: false"),
