@@ -8,40 +8,55 @@ use std::collections::BTreeSet;
 use jeroboam_driver::graph::{Balancing, Peer, SecurityRule, ServerSpec, membership};
 use jeroboam_driver::{Ask, Cidr, Graph, Key, Made, PodNetwork, Ref, Resource, Spec};
 
-use crate::network::NetworkOptions;
+use crate::network::{Entrance, NetworkOptions};
 use crate::nodes::{self, Node};
 use crate::servers::GroupOptions;
 
 /// Policy of the server groups when the operator names none.
 const AFFINITY_POLICY: &str = "soft-anti-affinity";
 
-/// Key of the load balancer of the masters' API.
-pub fn load_balancer_key() -> Key {
-    Key::new("load-balancer", "api")
-}
-
-/// Key of the load balancer's floating IP.
-pub fn load_balancer_floating_ip_key() -> Key {
-    Key::new("floating-ip", "api")
-}
-
-/// Address of the API for clients: the load balancer's floating IP, else its VIP, else the first master's floating
-/// IP, else its fixed IP. `None` until it is made.
-pub fn public_address<'m>(ask: &Ask, options: &NetworkOptions, made: &'m Made) -> Option<&'m str> {
-    if options.load_balancer {
-        return if options.load_balancer_floating_ip {
-            made.fact(&load_balancer_floating_ip_key(), "address")
-        } else {
-            made.fact(&load_balancer_key(), "vip_address")
-        };
+/// Resource that has the address of the API inside of the cluster's network, and the name of that fact. `None` without
+/// masters.
+pub fn inner_address(ask: &Ask, options: &NetworkOptions) -> Option<(Key, &'static str)> {
+    match options.entrance {
+        Entrance::LoadBalancer => Some((Key::new("load-balancer", "api"), "vip_address")),
+        Entrance::VirtualIp => Some((Key::new("port", "api"), "address")),
+        Entrance::FirstMaster => Some((first_master(ask)?.key("port"), "address")),
     }
-    let first = nodes::nodes(&ask.groups).into_iter().find(|node| node.manager)?;
-    let kind = if options.floating_ips {
-        "floating-ip"
-    } else {
-        "port"
+}
+
+/// Floating IP of that address, where it has one.
+pub fn outer_address(ask: &Ask, options: &NetworkOptions) -> Option<Key> {
+    let key = match options.entrance {
+        Entrance::LoadBalancer | Entrance::VirtualIp => Key::new("floating-ip", "api"),
+        Entrance::FirstMaster => first_master(ask)?.key("floating-ip"),
     };
-    made.fact(&first.key(kind), "address")
+    options.entrance_floating_ip.then_some(key)
+}
+
+/// Resources that have the address that masters share, inside and outside of the network, with the names of the facts;
+/// none when it is the first master's own.
+pub fn shared_addresses(ask: &Ask, options: &NetworkOptions) -> Vec<(Key, &'static str)> {
+    if options.entrance == Entrance::FirstMaster {
+        return Vec::new();
+    }
+    let outer = outer_address(ask, options).map(|key| (key, "address"));
+    inner_address(ask, options).into_iter().chain(outer).collect()
+}
+
+fn first_master(ask: &Ask) -> Option<Node<'_>> {
+    nodes::nodes(&ask.groups).into_iter().find(|node| node.manager)
+}
+
+/// Address of the API for clients: its floating IP, else that inside of the network. `None` until it is made.
+pub fn public_address<'m>(ask: &Ask, options: &NetworkOptions, made: &'m Made) -> Option<&'m str> {
+    match outer_address(ask, options) {
+        Some(floating_ip) => made.fact(&floating_ip, "address"),
+        None => {
+            let (key, fact) = inner_address(ask, options)?;
+            made.fact(&key, fact)
+        }
+    }
 }
 
 /// Rules that let those who may reach the API come to its port on the masters. `own` are the cluster's networks.
@@ -79,6 +94,8 @@ pub struct Footing<'a> {
     masters_group: Ref,
     keypair: Option<Ref>,
     allowed_addresses: Vec<String>,
+    /// The port for the address that masters lend each other.
+    virtual_ip: Option<Ref>,
 }
 
 impl<'a> Footing<'a> {
@@ -137,6 +154,7 @@ impl<'a> Footing<'a> {
             masters_group,
             keypair,
             allowed_addresses: Vec::new(),
+            virtual_ip: None,
         }
     }
 
@@ -167,8 +185,10 @@ impl<'a> Footing<'a> {
     /// Adds a node's port, and its floating IP if nodes have one.
     pub fn insert_port(&self, graph: &mut Graph, node: &Node<'_>) {
         let mut security_groups = vec![self.nodes_group.clone()];
+        let mut allowed_ports = Vec::new();
         if node.manager {
             security_groups.push(self.masters_group.clone());
+            allowed_ports.extend(self.virtual_ip.clone());
         }
         let port = graph.insert(Resource {
             key: node.key("port"),
@@ -179,6 +199,7 @@ impl<'a> Footing<'a> {
                 subnet: self.subnet.clone(),
                 security_groups,
                 allowed_addresses: self.allowed_addresses.clone(),
+                allowed_ports,
             },
         });
         if self.options.floating_ips {
@@ -205,10 +226,10 @@ impl<'a> Footing<'a> {
         own: &[Cidr],
     ) -> (BTreeSet<Key>, Option<Key>) {
         let mut keys = BTreeSet::new();
-        let (true, Some(subnet)) = (self.options.load_balancer, &self.subnet) else {
+        let (Entrance::LoadBalancer, Some(subnet)) = (self.options.entrance, &self.subnet) else {
             return (keys, None);
         };
-        let key = load_balancer_key();
+        let key = Key::new("load-balancer", "api");
         let spec = Spec::LoadBalancer {
             subnet: subnet.clone(),
             port,
@@ -228,20 +249,46 @@ impl<'a> Footing<'a> {
             },
         });
         keys.insert(key);
-        if self.options.load_balancer_floating_ip {
-            let key = load_balancer_floating_ip_key();
-            graph.insert(Resource {
-                key: key.clone(),
-                needs: self.way_out.iter().cloned().collect(),
-                group: None,
-                spec: Spec::FloatingIp {
-                    external_network: self.external_network(),
-                    target,
-                },
-            });
-            keys.insert(key);
-        }
+        keys.extend(self.insert_outer_address(graph, target));
         (keys, Some(pool))
+    }
+
+    /// Adds the port for the address that the masters lend each other, and its floating IP, if that is asked for. Gives
+    /// the keys of what has the API's address. Masters' ports that are added later may use it.
+    ///
+    /// It comes before the ports that may use its address, as Octavia's own does: what is behind Neutron learns by
+    /// that order whose an address may be.
+    pub fn insert_virtual_ip(&mut self, graph: &mut Graph) -> BTreeSet<Key> {
+        if self.options.entrance != Entrance::VirtualIp {
+            return BTreeSet::new();
+        }
+        let key = Key::new("port", "api");
+        let spec = Spec::Port {
+            network: self.network.clone(),
+            subnet: self.subnet.clone(),
+            security_groups: vec![self.nodes_group.clone(), self.masters_group.clone()],
+            allowed_addresses: Vec::new(),
+            allowed_ports: Vec::new(),
+        };
+        let port = graph.add(key.clone(), spec);
+        self.virtual_ip = Some(port.clone());
+        let floating_ip = self.insert_outer_address(graph, port);
+        BTreeSet::from([key]).into_iter().chain(floating_ip).collect()
+    }
+
+    /// Adds the floating IP of the API's address, if that is asked for, and gives its key.
+    fn insert_outer_address(&self, graph: &mut Graph, target: Ref) -> Option<Key> {
+        let key = outer_address(self.ask, self.options)?;
+        graph.insert(Resource {
+            key: key.clone(),
+            needs: self.way_out.iter().cloned().collect(),
+            group: None,
+            spec: Spec::FloatingIp {
+                external_network: self.external_network(),
+                target,
+            },
+        });
+        Some(key)
     }
 
     fn made_router(&self) -> Option<Ref> {

@@ -16,6 +16,6 @@ pub mod userdata;
 
 pub use clients::Clients;
 pub use graph::Footing;
-pub use network::NetworkOptions;
+pub use network::{Entrance, NetworkOptions};
 pub use nodes::Node;
 pub use servers::GroupOptions;

@@ -8,10 +8,10 @@ use crate::read::{self, label};
 /// CIDR of a subnet that is made, when the label `fixed_subnet_cidr` names none.
 const DEFAULT_CIDR: &str = "10.0.0.0/24";
 
-/// Addresses of a made subnet that are not the nodes': gateway, two DHCP agents, load balancer.
+/// Addresses of a made subnet that are not the nodes': gateway, two DHCP agents, that of the API.
 const OTHER_ADDRESSES: u64 = 4;
 
-/// Network, floating IPs, load balancer and proxies.
+/// Network, floating IPs, the way to the API, and proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkOptions {
     /// CIDR of the subnet, when one is made.
@@ -20,14 +20,54 @@ pub struct NetworkOptions {
     pub dns: Vec<String>,
     /// True when each node gets a floating IP.
     pub floating_ips: bool,
-    /// True when the masters' API stands behind a load balancer.
-    pub load_balancer: bool,
+    /// What has the address of the masters' API.
+    pub entrance: Entrance,
     /// True when that has a floating IP.
-    pub load_balancer_floating_ip: bool,
+    pub entrance_floating_ip: bool,
     /// The load balancer, and who may reach the API.
     pub clients: Clients,
     /// Proxies of the nodes.
     pub proxies: Proxies,
+}
+
+/// What has the address that clients and nodes know the masters' API by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entrance {
+    /// The first master.
+    FirstMaster,
+    /// A load balancer of Octavia's.
+    LoadBalancer,
+    /// A port of Neutron's without a server, whose address the masters lend each other.
+    VirtualIp,
+}
+
+/// Label for [`Entrance::VirtualIp`], which drivers offer whose masters can do it.
+pub const VIRTUAL_IP_LABEL: &str = "virtual_ip_enabled";
+
+impl Entrance {
+    /// That of a driver whose masters cannot lend each other an address.
+    pub fn balanced_or_first(ask: &Ask) -> Self {
+        match ask.master_lb_enabled() {
+            true => Self::LoadBalancer,
+            false => Self::FirstMaster,
+        }
+    }
+
+    /// That of a driver whose masters can.
+    ///
+    /// # Errors
+    /// The label, when it is no boolean, or when a load balancer is asked for too.
+    pub fn any(ask: &Ask) -> Result<Self, Invalid> {
+        let lent = label(ask, None, VIRTUAL_IP_LABEL, read::boolean)?.unwrap_or(false);
+        match (Self::balanced_or_first(ask), lent) {
+            (Self::LoadBalancer, true) => {
+                let reason = "with master_lb_enabled the load balancer has the address of the API";
+                Err(Invalid::new(format!("labels.{VIRTUAL_IP_LABEL}"), reason))
+            }
+            (_, true) => Ok(Self::VirtualIp),
+            (entrance, false) => Ok(entrance),
+        }
+    }
 }
 
 /// Proxies that the nodes' software goes through.
@@ -42,24 +82,32 @@ pub struct Proxies {
 }
 
 impl NetworkOptions {
-    /// Reads and checks them for a cluster of so many nodes.
+    /// Reads and checks them for a cluster of so many nodes, and an entrance that the driver offers.
     ///
     /// # Errors
     /// The first wrong field or label.
-    pub fn parse(ask: &Ask, node_count: u64) -> Result<Self, Invalid> {
+    pub fn parse(ask: &Ask, node_count: u64, entrance: Entrance) -> Result<Self, Invalid> {
         let template = &ask.template;
         let floating_ips = ask.floating_ip_enabled();
-        let load_balancer = ask.master_lb_enabled();
-        let load_balancer_floating_ip = load_balancer
-            && label(ask, None, "master_lb_floating_ip_enabled", read::boolean)?.unwrap_or(floating_ips);
-        check_networks(ask, floating_ips || load_balancer_floating_ip, load_balancer)?;
-        check_given_subnet(ask, node_count + u64::from(load_balancer))?;
+        let entrance_floating_ip = match entrance {
+            Entrance::FirstMaster => None,
+            Entrance::LoadBalancer | Entrance::VirtualIp => {
+                label(ask, None, "master_lb_floating_ip_enabled", read::boolean)?
+            }
+        };
+        let entrance_floating_ip = entrance_floating_ip.unwrap_or(floating_ips);
+        check_networks(
+            ask,
+            floating_ips || entrance_floating_ip,
+            entrance == Entrance::LoadBalancer,
+        )?;
+        check_given_subnet(ask, node_count + u64::from(entrance != Entrance::FirstMaster))?;
         Ok(Self {
             subnet_cidr: subnet_cidr(ask, node_count)?,
             dns: read::name_servers(template.dns_nameserver.as_deref())?,
             floating_ips,
-            load_balancer,
-            load_balancer_floating_ip,
+            entrance,
+            entrance_floating_ip,
             clients: Clients::parse(ask)?,
             proxies: Proxies {
                 http: read::proxy("http_proxy", template.http_proxy.as_deref())?,
@@ -73,7 +121,7 @@ impl NetworkOptions {
     ///
     /// # Errors
     /// `max_batch_size`, when a smaller one would do, or else the field of the subnet.
-    pub fn check_surge(ask: &Ask) -> Result<(), Invalid> {
+    pub fn check_surge(ask: &Ask, entrance: Entrance) -> Result<(), Invalid> {
         let present: u64 = ask
             .groups
             .iter()
@@ -86,10 +134,10 @@ impl NetworkOptions {
                 .map(|roll| u64::from(roll.batch.min(most)).min(roll.behind.len() as u64))
                 .sum()
         };
-        let Err(full) = Self::parse(ask, present + surge(u32::MAX)) else {
+        let Err(full) = Self::parse(ask, present + surge(u32::MAX), entrance) else {
             return Ok(());
         };
-        match Self::parse(ask, present + surge(1)) {
+        match Self::parse(ask, present + surge(1), entrance) {
             Ok(_) => Err(Invalid::new(
                 "max_batch_size",
                 format!("new nodes come before old ones go: {}", full.reason),

@@ -137,6 +137,9 @@ pub enum Spec {
         /// Networks that it may send from besides its own address, in CIDR notation.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         allowed_addresses: Vec<String>,
+        /// Ports whose addresses it may send from too.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        allowed_ports: Vec<Ref>,
     },
     /// Floating IP.
     FloatingIp {
@@ -406,10 +409,12 @@ impl Spec {
                 network,
                 subnet,
                 security_groups,
+                allowed_ports,
                 ..
             } => std::iter::once(network)
                 .chain(subnet)
                 .chain(security_groups)
+                .chain(allowed_ports)
                 .collect(),
             Self::FloatingIp {
                 external_network,

@@ -214,6 +214,11 @@ pub trait Driver: Send + Sync {
         Err(DriverError::Internal(reason))
     }
 
+    /// True when the masters share the address of the API, so that there may be several.
+    fn shares_api_address(&self, ask: &Ask) -> bool {
+        ask.master_lb_enabled()
+    }
+
     /// Address of the COE's API, `None` until what it stands on is made.
     fn api_address(&self, ask: &Ask, made: &Made) -> Option<String>;
 

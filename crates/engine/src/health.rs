@@ -105,10 +105,10 @@ async fn look(engine: &Engine, watch: &Watch, mut turn: Turn) -> Result<(), Stor
         Ok(Err(StepError::Store(error))) => return Err(error),
         // Nobody was asked: that says nothing of the cluster.
         Ok(Err(error)) => (HealthStatus::Unknown, Health::silent(error.to_string())),
-        Ok(Ok(health)) => (judge(&patient.ask, &health), health),
+        Ok(Ok(health)) => (judge(engine, &patient.ask, &health), health),
         Err(_) => {
             let health = Health::silent("it does not answer in time");
-            (judge(&patient.ask, &health), health)
+            (judge(engine, &patient.ask, &health), health)
         }
     };
     engine.metrics.engine().looked(status.as_str(), begun.elapsed());
@@ -174,20 +174,20 @@ async fn access(engine: &Engine, ask: &Ask) -> Result<Access, StepError> {
 }
 
 /// Magnum's rule: a cluster without a way in from outside is not to blame for not answering.
-fn judge(ask: &Ask, health: &Health) -> HealthStatus {
+fn judge(engine: &Engine, ask: &Ask, health: &Health) -> HealthStatus {
     match &health.api {
-        ApiHealth::Silent(_) if !has_way_in(ask) => HealthStatus::Unknown,
+        ApiHealth::Silent(_) if !has_way_in(engine, ask) => HealthStatus::Unknown,
         _ if health.is_good() => HealthStatus::Healthy,
         _ => HealthStatus::Unhealthy,
     }
 }
 
 /// True when the API has a floating IP.
-fn has_way_in(ask: &Ask) -> bool {
+fn has_way_in(engine: &Engine, ask: &Ask) -> bool {
     let label = ask.cluster.labels.value("master_lb_floating_ip_enabled");
-    let of_balancer = label.and_then(|value| loose_bool(value.trim()));
-    match ask.master_lb_enabled() {
-        true => of_balancer.unwrap_or_else(|| ask.floating_ip_enabled()),
+    let of_shared = label.and_then(|value| loose_bool(value.trim()));
+    match find_driver(engine, ask).is_some_and(|driver| driver.shares_api_address(ask)) {
+        true => of_shared.unwrap_or_else(|| ask.floating_ip_enabled()),
         false => ask.floating_ip_enabled(),
     }
 }

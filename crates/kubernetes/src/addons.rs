@@ -21,8 +21,7 @@ use std::path::PathBuf;
 use jeroboam_addons::{
     AddOn, CLOUD_CONTROLLER_MANAGER, Catalogue, KEYSTONE_AUTH, KeystonePolicy, ParameterKind, Selected, Wish,
 };
-use jeroboam_blueprint::graph::{load_balancer_floating_ip_key, load_balancer_key};
-use jeroboam_blueprint::nodes;
+use jeroboam_blueprint::graph::{inner_address, outer_address};
 use jeroboam_driver::LabelKind::{Bool, Choice, Pattern, Text};
 use jeroboam_driver::{
     Access, AddOnAsk, AddOnState, Ask, Departure, Drift, Graph, Invalid, Key, LabelDefault, LabelKind,
@@ -285,19 +284,11 @@ fn label<'a>(ask: &'a Ask, name: &str) -> Option<&'a str> {
 
 /// What the address of the API stands on.
 fn way_to_api(ask: &Ask, options: &Options) -> BTreeSet<Key> {
-    let mut keys = BTreeSet::new();
-    if options.network.load_balancer {
-        keys.insert(load_balancer_key());
-        if options.network.load_balancer_floating_ip {
-            keys.insert(load_balancer_floating_ip_key());
-        }
-    } else if let Some(first) = nodes::nodes(&ask.groups).into_iter().find(|node| node.manager) {
-        keys.insert(first.key("port"));
-        if options.network.floating_ips {
-            keys.insert(first.key("floating-ip"));
-        }
-    }
-    keys
+    let inner = inner_address(ask, &options.network).map(|(key, _)| key);
+    inner
+        .into_iter()
+        .chain(outer_address(ask, &options.network))
+        .collect()
 }
 
 /// Dropped when no server is left, and before the network is: load balancers have ports in it.

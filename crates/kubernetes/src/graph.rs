@@ -26,7 +26,8 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
         security::node_rules(ask, options),
         |_| security::master_rules(ask, options),
     );
-    let footing = footing.with_allowed_addresses(vec![options.pods.pool.to_string()]);
+    let mut footing = footing.with_allowed_addresses(vec![options.pods.pool.to_string()]);
+    let mut api = footing.insert_virtual_ip(&mut graph);
     let nodes = nodes::nodes(&ask.groups);
     let mut routes: BTreeSet<Key> = BTreeSet::new();
     for node in &nodes {
@@ -45,12 +46,13 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
         .filter(|node| node.manager && options.network.floating_ips)
         .map(|node| node.key("floating-ip"))
         .collect();
-    let (api, pool) = footing.insert_load_balancer(
+    let (balancer, pool) = footing.insert_load_balancer(
         &mut graph,
         &master_ports,
         options.api_port,
         &security::own_networks(options),
     );
+    api.extend(balancer);
     let mut coe_needs: BTreeSet<Key> = api.union(&routes).chain(&pool).cloned().collect();
     for node in &nodes {
         // The API's address stands in every node's user-data.
@@ -127,6 +129,17 @@ mod tests {
         ask.resolved.fixed_subnet_id = Some("subnet-id".into());
         ask.resolved.fixed_subnet_cidr = Some("192.0.2.0/24".into());
         insta::assert_snapshot!("load_balancer", text(&ask));
+    }
+
+    #[test]
+    fn three_masters_that_lend_each_other_an_address() {
+        let mut ask = ask(3, 1);
+        ask.cluster.master_lb_enabled = Some(false);
+        ask.cluster
+            .labels
+            .0
+            .insert("virtual_ip_enabled".into(), "true".into());
+        insta::assert_snapshot!("virtual_ip", text(&ask));
     }
 
     /// What a resource is found by: its kind of object in the cloud and its name there.

@@ -1,6 +1,7 @@
 //! The labels that the driver knows.
 
 use jeroboam_blueprint::clients;
+use jeroboam_blueprint::network::VIRTUAL_IP_LABEL;
 use jeroboam_driver::LabelDefault::{Field, None as Nothing, Option as Operator, Value};
 use jeroboam_driver::LabelKind::{Bool, Choice, Cidr, Integer, Pattern, Text};
 use jeroboam_driver::LabelReach::{Cluster, NodeGroup};
@@ -109,6 +110,13 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         Value("host-gw"),
         Cluster,
         "how pods of other nodes are reached: by routes",
+    ),
+    label(
+        VIRTUAL_IP_LABEL,
+        Bool,
+        Value("false"),
+        Cluster,
+        "an address of Neutron's that the masters lend each other for the API, where there is no load balancer",
     ),
     label(
         "service_cluster_ip_range",

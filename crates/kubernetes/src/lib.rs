@@ -165,7 +165,7 @@ impl Driver for KubernetesDriver {
     }
 
     fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
-        jeroboam_blueprint::NetworkOptions::check_surge(ask)?;
+        jeroboam_blueprint::NetworkOptions::check_surge(ask, jeroboam_blueprint::Entrance::any(ask)?)?;
         upgrade::check(ask)
     }
 
@@ -182,6 +182,10 @@ impl Driver for KubernetesDriver {
     ) -> Result<(), String> {
         let keys = certificates.token_keys().map_err(|error| error.to_string())?;
         trust::settle(access, &keys, ask.trust()).await
+    }
+
+    fn shares_api_address(&self, ask: &Ask) -> bool {
+        options::has_shared_address(ask)
     }
 
     /// `https://<address>:<port>`

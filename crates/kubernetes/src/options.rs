@@ -8,7 +8,7 @@ pub(crate) mod values;
 
 use jeroboam_addons::{CLOUD_CONTROLLER_MANAGER, KEYSTONE_AUTH};
 use jeroboam_blueprint::read::{self, label};
-use jeroboam_blueprint::{GroupOptions, NetworkOptions};
+use jeroboam_blueprint::{Entrance, GroupOptions, NetworkOptions};
 use jeroboam_driver::{Ask, Cidr, Invalid, PodNetwork};
 use jeroboam_types::NodeGroup;
 
@@ -87,7 +87,7 @@ impl Options {
     pub(crate) fn parse(ask: &Ask) -> Result<Self, Invalid> {
         refuse_unsupported(ask)?;
         let template = &ask.template;
-        let network = NetworkOptions::parse(ask, check_counts(ask)?)?;
+        let network = NetworkOptions::parse(ask, check_counts(ask)?, Entrance::any(ask)?)?;
         let (pods, service_range) = (pod_network(ask)?, service_range(ask)?);
         let nodes_cidr = network.nodes_cidr(ask).ok_or_else(|| {
             let reason = "the subnet must be given with its network: pods are routed by the nodes' addresses";
@@ -185,11 +185,17 @@ pub(crate) fn check_counts(ask: &Ask) -> Result<u64, Invalid> {
     if masters > MOST_MASTERS {
         return Err(Invalid::new("master_count", too_many(masters)));
     }
-    if masters > 1 && !ask.master_lb_enabled() {
-        let reason = "more than one master needs a load balancer in front of the API";
+    if masters > 1 && !has_shared_address(ask) {
+        let reason =
+            "more than one master needs a load balancer in front of the API, or the label virtual_ip_enabled";
         return Err(Invalid::new("master_lb_enabled", reason));
     }
     Ok(all)
+}
+
+/// True when masters share the address of the API. What of the wish cannot be is for [`Options::parse`] to tell.
+pub(crate) fn has_shared_address(ask: &Ask) -> bool {
+    !matches!(Entrance::any(ask), Ok(Entrance::FirstMaster))
 }
 
 /// Checks another number of masters of a cluster that stands.
@@ -198,8 +204,9 @@ pub(crate) fn check_masters(ask: &Ask, masters: i32) -> Result<(), Invalid> {
         format!("{masters} masters cannot decide by majority: an odd number is needed")
     } else if masters > MOST_MASTERS {
         too_many(masters)
-    } else if masters > 1 && !ask.master_lb_enabled() {
-        "a cluster without a load balancer has one master: its nodes and clients know the API by that one's address"
+    } else if masters > 1 && !has_shared_address(ask) {
+        "a cluster without a load balancer or virtual IP has one master: its nodes and clients know the API by that \
+         one's address"
             .to_owned()
     } else {
         return Ok(());

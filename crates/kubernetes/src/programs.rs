@@ -7,6 +7,8 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+mod address;
+
 /// A machine: a root directory, and a directory of programs.
 struct Machine {
     directory: TempDir,
@@ -37,6 +39,7 @@ impl Machine {
             ("ETCD_VOLUME", ""),
             ("EXTRA_VOLUMES", ""),
             ("IMAGES", ""),
+            ("API_ADDRESS", "10.0.0.9"),
         ]
         .iter()
         .chain(settings)

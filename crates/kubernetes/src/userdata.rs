@@ -6,10 +6,10 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use jeroboam_blueprint::GroupOptions;
-use jeroboam_blueprint::graph::{load_balancer_floating_ip_key, load_balancer_key};
+use jeroboam_blueprint::graph::{inner_address, shared_addresses};
 use jeroboam_blueprint::nodes::{self, Node};
 use jeroboam_blueprint::userdata::{fact, secret_lines, volume_device};
+use jeroboam_blueprint::{Entrance, GroupOptions};
 use jeroboam_driver::{Authority, Bootstrap, CertificateRequest, DriverError, NodeAsk};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -140,6 +140,11 @@ impl<'a> Own<'a> {
         if self.node.manager {
             self.add_authorities(&mut machine)?;
             self.add_renewal(&mut machine);
+            if self.options.network.entrance == Entrance::VirtualIp {
+                add_program(&mut machine, "address.sh", include_str!("node/address.sh"));
+                let unit = include_str!("node/jeroboam-address.service").to_owned();
+                machine.units.push(("jeroboam-address.service", unit));
+            }
             if self.options.audit {
                 machine.secret(AUDIT_POLICY, kubeadm::documents(&[audit_policy()]));
             }
@@ -179,14 +184,16 @@ impl<'a> Own<'a> {
         self.node.manager && !has_been && self.masters.first() == Some(&self.address)
     }
 
-    /// `host:port` of the API as nodes reach it: inside the network, so that it works without floating IPs.
+    /// Address of the API as nodes reach it: inside the network, so that it works without floating IPs.
+    fn api_address(&self) -> Result<String, DriverError> {
+        let (key, name) = inner_address(self.asked.ask, &self.options.network)
+            .ok_or_else(|| DriverError::Internal("a cluster without masters has no API".to_owned()))?;
+        fact(self.asked, &key, name)
+    }
+
+    /// `host:port` of that.
     fn endpoint(&self) -> Result<String, DriverError> {
-        let host = if self.options.network.load_balancer {
-            fact(self.asked, &load_balancer_key(), "vip_address")?
-        } else {
-            self.masters.first().cloned().unwrap_or_default()
-        };
-        Ok(format!("{host}:{}", self.options.api_port))
+        Ok(format!("{}:{}", self.api_address()?, self.options.api_port))
     }
 
     fn master_endpoint(&self, address: &str) -> String {
@@ -288,6 +295,7 @@ impl<'a> Own<'a> {
             ),
             ("EXTRA_VOLUMES", self.extra_volumes()?),
             ("IMAGES", options.image_repository.clone().unwrap_or_default()),
+            ("API_ADDRESS", self.api_address()?),
         ];
         let lines = settings.map(|(name, value)| format!("{name}='{}'\n", value.replace('\'', "")));
         Ok(lines.concat())
@@ -386,11 +394,8 @@ impl<'a> Own<'a> {
                 names.push(fact(self.asked, &node.key("floating-ip"), "address")?);
             }
         }
-        if network.load_balancer {
-            names.push(fact(self.asked, &load_balancer_key(), "vip_address")?);
-        }
-        if network.load_balancer_floating_ip {
-            names.push(fact(self.asked, &load_balancer_floating_ip_key(), "address")?);
+        for (key, name) in shared_addresses(self.asked.ask, network) {
+            names.push(fact(self.asked, &key, name)?);
         }
         names.extend(self.options.more_names.iter().cloned());
         Ok(names)

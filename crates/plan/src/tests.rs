@@ -24,6 +24,7 @@ fn graph() -> Graph {
             subnet: Some(subnet.clone()),
             security_groups: vec![],
             allowed_addresses: vec![],
+            allowed_ports: vec![],
         };
         graph.add(Key::new("port", name), spec);
     }

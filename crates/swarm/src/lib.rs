@@ -103,7 +103,10 @@ impl Driver for SwarmDriver {
 
     /// A swarm's managers know each other by what their own disks hold, so the last of them cannot be replaced.
     fn validate_upgrade(&self, ask: &Ask) -> Result<(), Invalid> {
-        jeroboam_blueprint::NetworkOptions::check_surge(ask)?;
+        jeroboam_blueprint::NetworkOptions::check_surge(
+            ask,
+            jeroboam_blueprint::Entrance::balanced_or_first(ask),
+        )?;
         let mut alone = ask.groups.iter().filter(|group| group.is_master());
         match alone.find(|group| group.node_count == 1 && !group.is_uniform()) {
             Some(group) => Err(Invalid::new(

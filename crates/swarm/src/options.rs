@@ -7,7 +7,7 @@ pub(crate) mod labels;
 mod values;
 
 use jeroboam_blueprint::read::{self, label};
-use jeroboam_blueprint::{GroupOptions, NetworkOptions};
+use jeroboam_blueprint::{Entrance, GroupOptions, NetworkOptions};
 use jeroboam_driver::{Ask, Invalid};
 use jeroboam_types::NodeGroup;
 
@@ -87,7 +87,7 @@ impl Options {
         refuse_unsupported(ask)?;
         let template = &ask.template;
         let options = Self {
-            network: NetworkOptions::parse(ask, check_counts(ask)?)?,
+            network: NetworkOptions::parse(ask, check_counts(ask)?, Entrance::balanced_or_first(ask))?,
             api_port: values::api_port(template.apiserver_port)?,
             open_ports: label(ask, None, "worker_open_ports", read::port_ranges)?.unwrap_or_default(),
             storage_driver: values::storage_driver(template.docker_storage_driver.as_deref())?,

@@ -4,9 +4,10 @@
 //! there, and its user-data has nothing but the token for that. It is cloud-config written as JSON, of which YAML is a
 //! superset, so that no value can break out of its place.
 
+use jeroboam_blueprint::graph::shared_addresses;
 use jeroboam_blueprint::nodes::{self, Node};
 use jeroboam_blueprint::userdata::{fact, file, pack, secret_lines, volume_device};
-use jeroboam_driver::{Authority, CertificateRequest, DriverError, Key, KeyPair, NodeAsk};
+use jeroboam_driver::{Authority, CertificateRequest, DriverError, KeyPair, NodeAsk};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
@@ -222,15 +223,8 @@ impl<'a> Own<'a> {
         if self.options.network.floating_ips {
             addresses.push(fact(self.asked, &self.node.key("floating-ip"), "address")?);
         }
-        if self.options.network.load_balancer {
-            addresses.push(fact(
-                self.asked,
-                &Key::new("load-balancer", "api"),
-                "vip_address",
-            )?);
-        }
-        if self.options.network.load_balancer_floating_ip {
-            addresses.push(fact(self.asked, &Key::new("floating-ip", "api"), "address")?);
+        for (key, name) in shared_addresses(self.asked.ask, &self.options.network) {
+            addresses.push(fact(self.asked, &key, name)?);
         }
         let request = CertificateRequest {
             common_name: self.asked.host_name.to_owned(),

@@ -70,8 +70,9 @@ pub(crate) async fn accept(
         resolved,
     };
     bound_default_workers(driver.as_ref(), &mut ask)?;
-    if groups_of.0 > 1 && !ask.master_lb_enabled() {
-        let reason = "More than one master needs master_lb_enabled";
+    if groups_of.0 > 1 && !driver.shares_api_address(&ask) {
+        let reason =
+            "More than one master needs master_lb_enabled, or what else the driver has for one address";
         return Err(ApiError::invalid("master_count", groups_of.0, reason));
     }
     let prefix = ask.prefix();

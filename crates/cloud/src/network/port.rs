@@ -66,14 +66,15 @@ impl From<PortBody> for Port {
 }
 
 /// Creates a port with an address on the subnet, or on one of Neutron's choice. Without security groups it gets
-/// the project's default one. It may send from `allowed_cidrs` too.
+/// the project's default one. It may send from `allowed_addresses` too,
+/// which are addresses or CIDRs.
 pub async fn create_port(
     session: &Session,
     name: &str,
     network_id: &str,
     subnet_id: Option<&str>,
     security_group_ids: &[String],
-    allowed_cidrs: &[String],
+    allowed_addresses: &[String],
 ) -> Result<Port, Error> {
     let mut port = json!({"name": name, "network_id": network_id, "admin_state_up": true});
     if let Some(subnet) = subnet_id {
@@ -82,8 +83,8 @@ pub async fn create_port(
     if !security_group_ids.is_empty() {
         port["security_groups"] = json!(security_group_ids);
     }
-    if !allowed_cidrs.is_empty() {
-        let pairs = allowed_cidrs.iter().map(|cidr| json!({"ip_address": cidr}));
+    if !allowed_addresses.is_empty() {
+        let pairs = allowed_addresses.iter().map(|cidr| json!({"ip_address": cidr}));
         port["allowed_address_pairs"] = pairs.collect();
     }
     let body: PortBody = call(session, Method::POST, &["ports"])

@@ -110,6 +110,7 @@ pub(super) async fn create(session: &Session, entry: &Entry, made: &Made) -> Ste
             subnet,
             security_groups,
             allowed_addresses,
+            allowed_ports,
         } => {
             let groups: Step<Vec<String>> = security_groups
                 .iter()
@@ -117,7 +118,11 @@ pub(super) async fn create(session: &Session, entry: &Entry, made: &Made) -> Ste
                 .collect();
             let subnet = subnet.as_ref().map(|subnet| id(made, subnet)).transpose()?;
             let network = id(made, network)?;
-            port(neutron::create_port(session, name, network, subnet, &groups?, allowed_addresses).await?)
+            let mut allowed = allowed_addresses.clone();
+            for other in allowed_ports {
+                allowed.push(fact(made, other, "address")?.to_owned());
+            }
+            port(neutron::create_port(session, name, network, subnet, &groups?, &allowed).await?)
         }
         Spec::FloatingIp {
             external_network,

@@ -238,3 +238,89 @@ async fn clusters_are_scaled_where_they_reach_the_service() {
     let text = std::fs::read_to_string(rig.log()).unwrap();
     assert!(text.contains("nodes fetch their keys here"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_masters_without_a_load_balancer_may_have_the_address_of_a_port_without_a_server() {
+    let mut rig = Rig::prepare("enabled_beta_drivers = kubernetes\n", "http", http()).await;
+    rig.start_service().await;
+    let tenant = Tenant::log_in(&rig).await;
+    let template = tenant.template("lent", "v1.31.2").await;
+    let cluster = |more: Value| {
+        let mut body = json!({"name": "demo", "cluster_template_id": template, "merge_labels": true, "master_count": 3,
+            "labels": {"virtual_ip_enabled": "true"}});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        body
+    };
+    let both = cluster(json!({"master_lb_enabled": true}));
+    tenant
+        .refused("clusters", both, "labels.virtual_ip_enabled")
+        .await;
+    let wrong = cluster(json!({"labels": {"virtual_ip_enabled": "perhaps"}}));
+    tenant
+        .refused("clusters", wrong, "labels.virtual_ip_enabled")
+        .await;
+    let (status, made) = tenant
+        .call(
+            Method::POST,
+            "clusters",
+            &cluster(json!({"floating_ip_enabled": true})),
+        )
+        .await;
+    assert_eq!(status, 202, "{made}");
+    let shown = tenant.settled("demo").await;
+    let of_neutron = |kind: &'static str| {
+        let url = rig.cloud.auth_url().replace("/identity/v3", "/networking/v2.0/");
+        let request = http().get(url + kind).header("X-Auth-Token", &tenant.token);
+        async move { request.send().await.unwrap().json::<Value>().await.unwrap()[kind].take() }
+    };
+    let ports = of_neutron("ports").await;
+    let named = |part: &str| -> Vec<Value> {
+        let named = |port: &&Value| port["name"].as_str().unwrap().contains(part);
+        ports.as_array().unwrap().iter().filter(named).cloned().collect()
+    };
+    let [lent] = &named("-api")[..] else {
+        panic!("{ports}")
+    };
+    assert_eq!(lent["device_id"], "");
+    let address = &lent["fixed_ips"][0]["ip_address"];
+    let (masters, workers) = (named("-master-"), named("-worker-"));
+    assert_eq!((masters.len(), workers.len()), (3, 1));
+    let allowed = |port: &Value| {
+        port["allowed_address_pairs"]
+            .to_string()
+            .contains(&address.to_string())
+    };
+    assert!(
+        masters.iter().all(allowed) && !workers.iter().any(allowed),
+        "{ports}"
+    );
+    let floating = of_neutron("floatingips").await;
+    let leads = |one: &&Value| one["port_id"] == lent["id"];
+    let floating = floating.as_array().unwrap().iter().find(leads).unwrap()["floating_ip_address"].clone();
+    assert_eq!(
+        shown["api_address"],
+        format!("https://{}:6443", floating.as_str().unwrap())
+    );
+    assert_eq!(shown["master_addresses"].as_array().map(Vec::len), Some(3));
+
+    // One more is no other way in.
+    let groups = "clusters/demo/nodegroups/default-master";
+    let (_, group) = tenant.call(Method::GET, groups, &Value::Null).await;
+    let resize = json!({"node_count": 5, "nodegroup": group["uuid"]});
+    let (status, answer) = tenant
+        .call(Method::POST, "clusters/demo/actions/resize", &resize)
+        .await;
+    assert_eq!(status, 202, "{answer}");
+    assert_eq!(tenant.settled("demo").await["api_address"], shown["api_address"]);
+    let (status, _) = tenant.call(Method::DELETE, "clusters/demo", &Value::Null).await;
+    assert_eq!(status, 204);
+    for _ in 0..600 {
+        if rig.cloud.usage().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("left: {:?}", rig.cloud.usage());
+}

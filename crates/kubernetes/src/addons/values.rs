@@ -1,8 +1,7 @@
 //! What templates are filled with.
 
 use jeroboam_addons::{Selected, Variables, digest};
-use jeroboam_blueprint::graph::load_balancer_key;
-use jeroboam_blueprint::nodes;
+use jeroboam_blueprint::graph::inner_address;
 use jeroboam_driver::{AddOnAsk, Ask, CloudAccess, CloudLogin, Key};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -79,13 +78,7 @@ pub(crate) fn all(
     let mut put = |name: &str, value: Value| drop(values.insert(name.to_owned(), value));
     let version = super::version(ask).map_err(|invalid| invalid.to_string())?;
     put("kubernetes_version", json!(version.to_string()));
-    let api_host = match options.network.load_balancer {
-        true => made.fact(&load_balancer_key(), "vip_address"),
-        false => {
-            let first = nodes::nodes(&ask.groups).into_iter().find(|node| node.manager);
-            first.and_then(|first| made.fact(&first.key("port"), "address"))
-        }
-    };
+    let api_host = inner_address(ask, &options.network).and_then(|(key, name)| made.fact(&key, name));
     put(
         "api_host",
         json!(api_host.ok_or("the address of the API is not known")?),

@@ -146,20 +146,51 @@ fn right_values_are_read_and_unknown_labels_ignored() {
 }
 
 #[test]
-fn another_number_of_masters_is_odd_and_needs_a_load_balancer() {
+fn masters_share_an_address_of_a_load_balancer_or_one_that_they_lend_each_other() {
+    let mut ask = ask(3, 1);
+    let entrance = |ask: &Ask| Options::parse(ask).map(|options| options.network.entrance);
+    assert_eq!(entrance(&ask).unwrap(), Entrance::LoadBalancer);
+    ask.cluster
+        .labels
+        .0
+        .insert("virtual_ip_enabled".into(), "true".into());
+    let both = entrance(&ask).unwrap_err();
+    assert_eq!(both.field, "labels.virtual_ip_enabled");
+    ask.cluster.master_lb_enabled = Some(false);
+    assert_eq!(entrance(&ask).unwrap(), Entrance::VirtualIp);
+    ask.resolved.external_network_id = None;
+    ask.cluster.floating_ip_enabled = Some(false);
+    assert_eq!(entrance(&ask).unwrap(), Entrance::VirtualIp);
+    ask.cluster
+        .labels
+        .0
+        .insert("master_lb_floating_ip_enabled".into(), "true".into());
+    assert_eq!(entrance(&ask).unwrap_err().field, "external_network_id");
+    ask.cluster
+        .labels
+        .0
+        .insert("virtual_ip_enabled".into(), "perhaps".into());
+    assert_eq!(entrance(&ask).unwrap_err().field, "labels.virtual_ip_enabled");
+}
+
+#[test]
+fn another_number_of_masters_is_odd_and_needs_an_address_that_they_share() {
     let mut ask = ask(1, 1);
-    for (balanced, masters, refusal) in [
-        (true, 1, None),
-        (true, 3, None),
-        (true, 7, None),
-        (true, 0, Some("odd")),
-        (true, 2, Some("odd")),
-        (true, -1, Some("odd")),
-        (true, 9, Some("too many")),
-        (false, 1, None),
-        (false, 3, Some("load balancer")),
+    for (shared, masters, refusal) in [
+        ("balanced", 1, None),
+        ("balanced", 3, None),
+        ("balanced", 7, None),
+        ("balanced", 0, Some("odd")),
+        ("balanced", 2, Some("odd")),
+        ("balanced", -1, Some("odd")),
+        ("balanced", 9, Some("too many")),
+        ("lent", 3, None),
+        ("no", 1, None),
+        ("no", 3, Some("load balancer")),
     ] {
-        ask.cluster.master_lb_enabled = Some(balanced);
+        ask.cluster.master_lb_enabled = Some(shared == "balanced");
+        let lent = (shared == "lent").to_string();
+        ask.cluster.labels.0.insert("virtual_ip_enabled".into(), lent);
         let refused = check_masters(&ask, masters).err();
         let said = refused.map(|invalid| (invalid.field, invalid.reason));
         match (refusal, said) {
@@ -170,7 +201,7 @@ fn another_number_of_masters_is_odd_and_needs_a_load_balancer() {
                     "{masters}: {reason}"
                 );
             }
-            (_, said) => panic!("{masters} with {balanced}: {said:?}"),
+            (_, said) => panic!("{masters} with {shared}: {said:?}"),
         }
     }
 }

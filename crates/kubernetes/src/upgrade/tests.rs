@@ -180,7 +180,8 @@ fn an_upgrade_needs_room_for_the_nodes_that_come_before_others_go() {
             .map(|node| (*node, revision("v1.30.1")))
             .collect();
         roll.batch = batch;
-        jeroboam_blueprint::NetworkOptions::check_surge(&ask).map_err(|invalid| invalid.field)
+        jeroboam_blueprint::NetworkOptions::check_surge(&ask, jeroboam_blueprint::Entrance::FirstMaster)
+            .map_err(|invalid| invalid.field)
     };
     assert_eq!(full(6, 1), Ok(()));
     assert_eq!(full(5, 2), Ok(()));

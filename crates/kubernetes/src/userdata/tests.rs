@@ -372,6 +372,39 @@ fn each_master_has_an_hour_of_its_own_to_renew_its_certificates_and_workers_need
 }
 
 #[test]
+fn masters_that_lend_each_other_the_apis_address_have_a_program_for_it_and_everybody_knows_the_address() {
+    let mut ask = ask(3, 1);
+    ask.cluster.master_lb_enabled = Some(false);
+    ask.cluster
+        .labels
+        .0
+        .insert("virtual_ip_enabled".into(), "true".into());
+    let made = made(&ask);
+    let of = |key: &str| made.fact(&Key::stored(key), "address").unwrap();
+    let (address, outer) = (of("port:api"), of("floating-ip:api"));
+    for (name, is_master) in [("master-0", true), ("master-2", true), ("worker-0", false)] {
+        let files = files(&write(&ask, name));
+        assert_eq!(setting(&files, "API_ADDRESS"), address);
+        let program = files.contains_key("/opt/jeroboam/address.sh");
+        let unit = files.contains_key("/etc/systemd/system/jeroboam-address.service");
+        assert_eq!((program, unit), (is_master, is_master), "{name}");
+        let config = &files["/etc/jeroboam/join.kubeconfig"];
+        assert!(
+            config.contains(&format!("\"https://{address}:6443\"")),
+            "{config}"
+        );
+        if is_master {
+            let init = &files["/etc/jeroboam/init.yaml"];
+            for known in [address, outer, of("port:master-1")] {
+                assert!(init.contains(&format!("\"{known}\"")), "{known}: {init}");
+            }
+        }
+    }
+    let balanced = files(&write(&self::ask(3, 1), "master-0"));
+    assert!(!balanced.keys().any(|path| path.contains("address")));
+}
+
+#[test]
 fn a_node_outside_of_its_subnet_is_no_silent_error() {
     let ask = ask(1, 1);
     let server = Key::new("server", "worker-0");
@@ -492,6 +525,7 @@ fn large(distro: &str) -> Ask {
             ("extra_volumes", volumes.as_str()),
             ("api_server_cert_sans", names.as_str()),
             ("etcd_volume_size", "8"),
+            ("virtual_ip_enabled", "true"),
             (
                 "kubeapi_options",
                 "--profiling=false --event-ttl=2h --request-timeout=2m",
@@ -499,6 +533,7 @@ fn large(distro: &str) -> Ask {
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned())),
     );
+    ask.cluster.master_lb_enabled = Some(false);
     ask.cluster.docker_volume_size = Some(10);
     ask.template.http_proxy = Some("http://proxy.example.com:3128".into());
     ask.template.insecure_registry = Some(list(|place| format!("insecure-{place}.example.com:5000"), 10));

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use jeroboam_driver::graph::MadeResource;
-use jeroboam_driver::{Ask, Driver, Made};
+use jeroboam_driver::{Ask, Driver, Key, Made};
 use secrecy::SecretString;
 
 use super::*;

@@ -20,9 +20,10 @@ from .masters import masters
 from .restore import restore
 from .rotation import rotation
 from .upgrade import upgrade
+from .virtual_ip import virtual_ip
 
 
-SCENARIOS = ["life", "addons", "masters", "upgrade", "rotation", "heal", "restore", "broken"]
+SCENARIOS = ["life", "addons", "masters", "upgrade", "rotation", "heal", "virtual-ip", "restore", "broken"]
 
 
 class Steps:
@@ -85,6 +86,8 @@ def main():
             deleted(cloud, step, rotation(cloud, step, os.path.join(certificates, "rotation")))
         if given.only in (None, "heal"):
             deleted(cloud, step, heal(cloud, step, os.path.join(certificates, "heal")))
+        if given.only in (None, "virtual-ip"):
+            deleted(cloud, step, virtual_ip(cloud, step, os.path.join(certificates, "virtual-ip")))
         if given.only in (None, "restore"):
             deleted(cloud, step, restore(cloud, step, os.path.join(certificates, "restore")))
         if given.only in (None, "broken"):
