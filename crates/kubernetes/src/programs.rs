@@ -266,27 +266,31 @@ fn the_last_master_of_a_newer_version_updates_what_kubeadm_installs() {
 }
 
 /// A machine that joins in a stage of a rotation: kubeadm writes what it knows the API by, with one authority.
-fn rotated(role: &str, authorities: usize) -> Machine {
-    let machine = Machine::new(&[("ROLE", role)]);
+fn rotated(settings: &[(&str, &str)], authorities: usize) -> Machine {
+    let machine = Machine::new(settings);
     machine.write(
         "root/etc/jeroboam/ca.crt",
         &"-----BEGIN CERTIFICATE-----\nx\n".repeat(authorities),
     );
     let root = machine.path("root").display().to_string();
     let write = format!(
-        "mkdir -p {root}/etc/kubernetes; for name in admin controller-manager scheduler; do \
+        "mkdir -p {root}/etc/kubernetes; ! grep -q LS0t {root}/etc/kubernetes/admin.conf || exit 1; for name in admin controller-manager scheduler; do \
          echo '    certificate-authority-data: b25l' >{root}/etc/kubernetes/$name.conf; done"
     );
     machine.program(
         "kubeadm",
-        &format!("case \"$1 $3\" in version*) echo v1.31.2 ;; 'join control-plane-prepare') {write} ;; esac"),
+        &format!(
+            "case \"$1 $3 $4\" in version*) echo v1.31.2 ;; 'join control-plane-prepare '*) {write} ;; \
+             'init kubeconfig '*) echo '    certificate-authority-data: b25l' >{root}/etc/kubernetes/$4.conf ;; \
+             'init upload-config '*) grep -h data {root}/etc/kubernetes/*admin.conf >>\"$CALLS.described\" ;; esac"
+        ),
     );
     machine
 }
 
 #[test]
 fn what_a_master_knows_the_api_by_has_both_authorities_of_a_rotation() {
-    let machine = rotated("master", 2);
+    let machine = rotated(&[("ROLE", "master")], 2);
     let output = machine.run("join.sh");
     assert!(output.status.success(), "{output:?}");
     let calls = machine.calls("kubeadm");
@@ -305,8 +309,15 @@ fn what_a_master_knows_the_api_by_has_both_authorities_of_a_rotation() {
             format!("    certificate-authority-data: {both}\n")
         );
     }
+    // The masters that it describes the cluster to may still be known by the other one.
+    let machine = rotated(&[("ROLE", "master"), ("OTHER_MASTERS", "10.0.0.6:6443")], 2);
+    machine.program("curl", ":");
+    machine.write("root/etc/kubernetes/scheduler.conf", "");
+    assert!(machine.run("join.sh").status.success());
+    let known = format!("    certificate-authority-data: {both}\n");
+    assert_eq!(machine.read("calls.described"), known.repeat(2));
     for (role, authorities) in [("master", 1), ("worker", 2)] {
-        let machine = rotated(role, authorities);
+        let machine = rotated(&[("ROLE", role)], authorities);
         assert!(machine.run("join.sh").status.success());
         let calls = machine.calls("kubeadm");
         assert_eq!(calls.len(), 2, "{calls:?}");
@@ -316,7 +327,7 @@ fn what_a_master_knows_the_api_by_has_both_authorities_of_a_rotation() {
 
 #[test]
 fn a_kubelet_takes_the_identity_that_its_master_brought() {
-    let machine = rotated("master", 2);
+    let machine = rotated(&[("ROLE", "master")], 2);
     machine.write("root/etc/jeroboam/kubelet.kubeconfig", "of the service");
     machine.write("root/etc/kubernetes/kubelet.conf", "of the cluster");
     machine.write(

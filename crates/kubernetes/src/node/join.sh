@@ -56,12 +56,15 @@ describe_cluster() {
     kubeadm init phase kubeconfig admin --config /etc/jeroboam/init.yaml || return
     # Since 1.29 that alone has no rights in a cluster of before.
     kubeadm init phase kubeconfig super-admin --config /etc/jeroboam/init.yaml 2>/dev/null || :
+    trust_all admin || return
+    [ ! -e "$root/etc/kubernetes/super-admin.conf" ] || trust_all super-admin || return
     kubeadm init phase upload-config kubeadm --config /etc/jeroboam/init.yaml || return
     if others_differ; then
         # It has done its work when it begins to wait for the object of this node, which is not there yet.
         timeout 20 kubeadm init phase upload-config kubelet --config /etc/jeroboam/init.yaml || :
     fi
-    rm -f "$root/etc/kubernetes/super-admin.conf"
+    # kubeadm would not join beside one that has more authorities than it writes.
+    rm -f "$root/etc/kubernetes/admin.conf" "$root/etc/kubernetes/super-admin.conf"
 }
 
 # before_join: what a master needs besides what kubeadm does.
@@ -88,18 +91,12 @@ update_addons() {
     done
 }
 
-# During a rotation the API's servers are known by two authorities, of which kubeadm puts one into what the programs of
-# a master know them by: those files come before, and get both.
+# During a rotation what a master knows the API by is written before the rest of the joining.
 join_cluster() {
-    authorities=$root/etc/jeroboam/ca.crt
     skipped=
-    if [ "$ROLE" != worker ] && [ "$(grep -c 'BEGIN CERT' "$authorities")" -gt 1 ]; then
+    if [ "$ROLE" != worker ] && rotates; then
         kubeadm join phase control-plane-prepare kubeconfig --config /etc/jeroboam/join.yaml || return
-        both=$(base64 -w 0 "$authorities")
-        for name in admin controller-manager scheduler; do
-            sed -i "s|certificate-authority-data: .*|certificate-authority-data: $both|" \
-                "$root/etc/kubernetes/$name.conf" || return
-        done
+        trust_all admin controller-manager scheduler || return
         skipped=--skip-phases=control-plane-prepare/kubeconfig
     fi
     timeout "$KUBEADM_SECS" kubeadm join --config /etc/jeroboam/join.yaml --ignore-preflight-errors=ImagePull $skipped

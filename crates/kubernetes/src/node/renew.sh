@@ -35,17 +35,6 @@ others_answer() {
     done
 }
 
-# kubeadm writes one authority into what programs know the API by; during a rotation there are two.
-trust_all() {
-    authorities=$root/etc/jeroboam/ca.crt
-    [ "$(grep -c 'BEGIN CERT' "$authorities")" -gt 1 ] || return 0
-    all=$(base64 -w 0 "$authorities")
-    for name in admin controller-manager scheduler; do
-        sed -i "s|certificate-authority-data: .*|certificate-authority-data: $all|" \
-            "$root/etc/kubernetes/$name.conf" || return
-    done
-}
-
 # processes NAME: a kernel keeps 15 characters of a name.
 processes() {
     short=$(printf '%.15s' "$1")
@@ -86,7 +75,7 @@ fi
 [ -e "$pending" ] || date +%Y%m%d%H%M%S >"$pending"
 stamp=$(cat "$pending")
 say "certificates end in $left days: renewing them"
-if ! { kubeadm certs renew all --config "$config" && trust_all; } >>"$log" 2>&1; then
+if ! { kubeadm certs renew all --config "$config" && trust_all admin controller-manager scheduler; } >>"$log" 2>&1; then
     say "certificates are not renewed: $(tail -n 1 "$log" | cut -c 1-200)"
     exit 1
 fi
