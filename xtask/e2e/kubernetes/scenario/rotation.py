@@ -16,6 +16,15 @@ def authorities(cloud, cluster):
     return [part.strip() for part in pem.split("-----END CERTIFICATE-----") if part.strip()]
 
 
+def until(what, cloud, cluster, look):
+    """Waits for a stage of the rotation, which must not have failed meanwhile."""
+    def seen():
+        shown = cloud.call("GET", f"clusters/{cluster['uuid']}", 200)
+        check(not shown["status"].endswith("_FAILED"), f"{shown['status']}: {shown['status_reason']}")
+        return look(shown)
+    return wait(what, seen, 1200, 1)
+
+
 def is_let_in(kube):
     done = subprocess.run([os.environ["E2E_KUBECTL"], "--kubeconfig", kube.config, "--request-timeout", "10s", "get", "nodes"],
                           capture_output=True, check=False, timeout=60)
@@ -36,14 +45,13 @@ def rotation(cloud, step, directory):
     overlap = authorities(cloud, cluster)
     check(len(overlap) == 2 and overlap[0] == old, f"{len(overlap)} authorities are shown")
     with Writing(Kube(cloud, cluster, os.path.join(directory, "stage-1")), cluster) as writing:
-        wait("the new authority signs", lambda: authorities(cloud, cluster)[0] != old, 1200, 1)
+        until("the new authority signs", cloud, cluster, lambda _: authorities(cloud, cluster)[0] != old)
     step(f"every node trusts both authorities: {writing}")
     kube = Kube(cloud, cluster, os.path.join(directory, "stage-2"))
     with Writing(kube, cluster) as writing:
-        wait("one authority is left", lambda: len(authorities(cloud, cluster)) == 1, 1200, 1)
+        until("one authority is left", cloud, cluster, lambda _: len(authorities(cloud, cluster)) == 1)
         step("every node shows certificates of the new one")
-        wait("it is done", lambda: not cloud.call("GET", f"clusters/{cluster['uuid']}", 200)["status"].endswith("PROGRESS"),
-             1200, 1)
+        until("it is done", cloud, cluster, lambda shown: not shown["status"].endswith("PROGRESS"))
     cluster = cloud.settled(cluster["uuid"], "UPDATE_COMPLETE")
     check(authorities(cloud, cluster) == overlap[1:], "the authority is not the one that was announced")
     is_whole(cloud, kube, cluster, 3)
