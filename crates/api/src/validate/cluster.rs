@@ -71,8 +71,7 @@ pub(crate) async fn accept(
     };
     bound_default_workers(driver.as_ref(), &mut ask)?;
     if groups_of.0 > 1 && !driver.shares_api_address(&ask) {
-        let reason =
-            "More than one master needs master_lb_enabled, or what else the driver has for one address";
+        let reason = "More than one master needs one address for all: master_lb_enabled, or a label of the driver for it";
         return Err(ApiError::invalid("master_count", groups_of.0, reason));
     }
     let prefix = ask.prefix();
