@@ -175,18 +175,18 @@ async fn clusters(
 
 async fn cluster(State(site): State<Arc<Site>>, Path(uuid): Path<String>) -> Result<Response, Failed> {
     let sql = format!(
-        "SELECT {}, t.labels FROM cluster c LEFT JOIN cluster_template t ON t.uuid = c.cluster_template_id
-        WHERE c.project_id = ? AND c.uuid = ? ORDER BY c.id LIMIT 2",
-        names(CLUSTER, "c.")
+        "SELECT {}, {}, t.labels FROM cluster c
+        LEFT JOIN nodegroup g ON g.cluster_id = c.uuid
+        LEFT JOIN cluster_template t ON t.uuid = c.cluster_template_id
+        WHERE c.project_id = ? AND c.uuid = ? ORDER BY g.id",
+        names(CLUSTER, "c."),
+        names(GROUP, "g.")
     );
     let query = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(&site.project)
         .bind(&uuid);
     let rows = query.fetch_all(&site.pool).await?;
-    let sql = select("nodegroup", GROUP) + " WHERE cluster_id IN (?) ORDER BY id";
-    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&uuid);
-    let groups = query.fetch_all(&site.pool).await?;
-    json(StatusCode::OK, &(Rows(&rows, CLUSTER), Rows(&groups, GROUP)))
+    json(StatusCode::OK, &Rows(&rows, &[CLUSTER, GROUP].concat()))
 }
 
 /// Inserts a template as it comes in.

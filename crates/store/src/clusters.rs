@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 use jeroboam_plan::{Entry, Ledger};
 use jeroboam_types::{Cluster, ClusterId, Labels, NodeGroup, Status};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, SelectModel, Selector,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, JoinType,
+    PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, RelationTrait, Select,
+    SelectModel, Selector,
 };
+use uuid::Uuid;
 
 pub(crate) use change::with_health;
 pub use change::{ChangeError, ClusterChange, Seen, Standing, Terms};
@@ -52,26 +54,35 @@ pub struct Stats {
 impl Clusters<'_> {
     /// A cluster that the caller may see. [`StoreError::Ambiguous`] when several have the name.
     pub async fn find(&self, scope: &Scope, ident: &Ident) -> Result<ClusterRow, StoreError> {
-        let query = match ident {
-            Ident::Uuid(uuid) => visible(scope).filter(cluster::Column::Uuid.eq(stored(*uuid))),
-            Ident::Name(name) => visible(scope).filter(cluster::Column::Name.eq(name.as_str())),
+        let name = match ident {
+            Ident::Uuid(uuid) => return self.find_by_uuid(scope, *uuid).await,
+            Ident::Name(name) => name.as_str(),
         };
+        let query = visible(scope).filter(cluster::Column::Name.eq(name));
         let query = query.order_by_asc(cluster::Column::Id).limit(2);
-        if let Ident::Uuid(uuid) = ident {
-            // Its groups can be asked for before it is known, so that nobody waits for one answer after the other.
-            let groups = groups_of(ClusterId(*uuid)).order_by_asc(nodegroup::Column::Id);
-            let db = &self.0.db;
-            let (rows, groups) = tokio::try_join!(with_templates(query).all(db), groups.all(db))?;
-            let row = rows.into_iter().next().ok_or(StoreError::NotFound)?;
-            let groups = groups.into_iter().map(NodeGroup::try_from);
-            return row.with(groups.collect::<Result<_, _>>()?);
-        }
         let mut found = self.with_parts(query).await?;
         match (found.pop(), found.is_empty()) {
             (None, _) => Err(StoreError::NotFound),
             (Some(row), true) => Ok(row),
             (Some(_), false) => Err(StoreError::Ambiguous),
         }
+    }
+
+    /// One statement: nobody waits for one answer after the other, and all of it is of the same moment.
+    async fn find_by_uuid(&self, scope: &Scope, uuid: Uuid) -> Result<ClusterRow, StoreError> {
+        let query = visible(scope)
+            .filter(cluster::Column::Uuid.eq(stored(uuid)))
+            .join(JoinType::LeftJoin, cluster::Relation::NodeGroup.def())
+            .order_by_asc(nodegroup::Column::Id);
+        let query = nodegroup::Column::iter().fold(query, |query, column| {
+            query.column_as(column, format!("{GROUP_PREFIX}{}", column.as_str()))
+        });
+        let rows: Vec<WithGroup> = with_templates(query).all(&self.0.db).await?;
+        let mut rows = rows.into_iter();
+        let first = rows.next().ok_or(StoreError::NotFound)?;
+        let groups = first.group.into_iter().chain(rows.filter_map(|row| row.group));
+        let groups = groups.map(NodeGroup::try_from).collect::<Result<_, _>>()?;
+        first.row.with(groups)
     }
 
     /// Clusters that the caller may see: two queries, and one for the marker, however many there are.
@@ -240,8 +251,28 @@ impl WithTemplate {
     }
 }
 
+/// What the columns of a node group are called beside those of its cluster.
+const GROUP_PREFIX: &str = "group_";
+
+/// A cluster with one of its node groups, if it has any.
+struct WithGroup {
+    row: WithTemplate,
+    group: Option<nodegroup::Model>,
+}
+
+impl FromQueryResult for WithGroup {
+    fn from_query_result(row: &QueryResult, prefix: &str) -> Result<Self, DbErr> {
+        let id: Option<i32> = row.try_get(GROUP_PREFIX, nodegroup::Column::Id.as_str())?;
+        let group = id.map(|_| nodegroup::Model::from_query_result(row, GROUP_PREFIX));
+        Ok(Self {
+            row: WithTemplate::from_query_result(row, prefix)?,
+            group: group.transpose()?,
+        })
+    }
+}
+
 /// A query for clusters with the labels of their templates.
-fn with_templates(query: Select<cluster::Entity>) -> Selector<SelectModel<WithTemplate>> {
+fn with_templates<T: FromQueryResult>(query: Select<cluster::Entity>) -> Selector<SelectModel<T>> {
     query
         .left_join(template::Entity)
         .column_as(template::Column::Labels, "template_labels")
@@ -253,7 +284,7 @@ async fn with_parts(
     db: &impl ConnectionTrait,
     query: Select<cluster::Entity>,
 ) -> Result<Vec<ClusterRow>, StoreError> {
-    let rows = with_templates(query).all(db).await?;
+    let rows: Vec<WithTemplate> = with_templates(query).all(db).await?;
     let uuids: Vec<String> = rows.iter().map(|row| row.cluster.uuid.clone()).collect();
     let mut groups: BTreeMap<String, Vec<NodeGroup>> = BTreeMap::new();
     if !uuids.is_empty() {

@@ -52,6 +52,12 @@ pub enum Relation {
         to = "super::template::Column::Uuid"
     )]
     Template,
+    #[sea_orm(
+        belongs_to = "super::nodegroup::Entity",
+        from = "Column::Uuid",
+        to = "super::nodegroup::Column::ClusterId"
+    )]
+    NodeGroup,
 }
 
 impl Related<super::template::Entity> for Entity {

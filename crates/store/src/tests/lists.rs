@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use jeroboam_types::Status;
 
 use super::fixture::{NOW, new_cluster, on_each, project, template};
-use crate::{Filter, NewCluster, Page, Scope, SortKey, Store, Table};
+use crate::{Filter, Ident, NewCluster, Page, Scope, SortKey, Store, Table};
 
 /// A store whose statements are counted.
 fn counting(store: &Store) -> (Store, Arc<AtomicUsize>) {
@@ -51,6 +51,10 @@ async fn a_list_of_a_thousand_clusters_with_their_groups_takes_two_statements() 
         let rows = counted.clusters().list(&Scope::All, &page).await.unwrap();
         assert_eq!(taken(), 2);
         let cluster = rows[500].cluster.uuid;
+        let ident = Ident::Uuid(cluster.0);
+        let shown = counted.clusters().find(&project("p1"), &ident).await.unwrap();
+        assert_eq!(taken(), 1, "cluster and groups are of the same moment");
+        assert_eq!(shown, rows[500]);
         let next = Page {
             marker: Some(cluster.0),
             ..page.clone()
