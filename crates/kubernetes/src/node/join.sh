@@ -132,7 +132,9 @@ admit_pods() {
 attempt() {
     guard=
     [ "$ROLE" = worker ] || {
-        admit_pods "$(refusals)" &
+        # Counted before anything is begun: what is refused from now on is new.
+        refused=$(refusals)
+        admit_pods "$refused" &
         guard=$!
     }
     become_node

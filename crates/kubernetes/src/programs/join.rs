@@ -264,7 +264,9 @@ fn refused(pod: &str) -> Machine {
         "kubeadm",
         "case $1 in
         version) echo v1.31.2 ;;
-        init) until [ $(grep -c '^journalctl' \"$CALLS\") -gt 5 ]; do /bin/sleep 0.01; done ;;
+        init) looks() { grep -c '^journalctl' \"$CALLS\"; }
+              before=$(looks)
+              until [ $(looks) -gt $((before + 3)) ]; do /bin/sleep 0.01; done ;;
         esac",
     );
     machine
