@@ -29,6 +29,7 @@ mod path;
 mod pipeline;
 mod policy;
 mod query;
+mod relay;
 mod request_id;
 mod routes;
 mod server;
@@ -54,6 +55,7 @@ pub use autoscaler::{Autoscalers, FlavorSize, autoscaler_router};
 pub use bootstrap::{NodeSecrets, bootstrap_router};
 pub use idempotency::KEPT_FOR as ANSWERS_KEPT_FOR;
 pub use policy::rulebook::PolicyFiles;
+pub use relay::{ApiCalls, relay_router};
 pub use server::{Listener, LowestTls, Server, Tls, TlsError, serve};
 
 /// What the API works with.

@@ -1,9 +1,10 @@
 //! A client of the COE's API, for looks at it: nodes belong to the tenant, who may make them say anything.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
-use jeroboam_driver::Access;
+use jeroboam_driver::{Access, ApiCall, Relay};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Certificate, Client, Identity};
 pub use reqwest::{Method, Response, StatusCode, Url};
@@ -27,8 +28,13 @@ const LONGEST_REFUSAL: usize = 64 << 10;
 pub struct Api {
     /// What it is called in texts, such as `Docker API`.
     name: &'static str,
-    base: String,
-    client: Client,
+    way: Way,
+}
+
+/// How calls get there.
+enum Way {
+    Direct { base: String, client: Client },
+    Relay(Arc<dyn Relay>),
 }
 
 impl Api {
@@ -37,6 +43,10 @@ impl Api {
     /// # Errors
     /// Without usable certificates.
     pub fn new(name: &'static str, access: &Access) -> Result<Self, String> {
+        if let Some(relay) = &access.relay {
+            let way = Way::Relay(Arc::clone(relay));
+            return Ok(Self { name, way });
+        }
         let (Some(authority), Some(pair)) = (&access.authority, &access.client) else {
             return Err(format!("the {name} needs a certificate"));
         };
@@ -54,10 +64,10 @@ impl Api {
             .timeout(TIMEOUT)
             .build()
             .map_err(unusable)?;
+        let base = access.address.replacen("tcp://", "https://", 1);
         Ok(Self {
             name,
-            base: access.address.replacen("tcp://", "https://", 1),
-            client,
+            way: Way::Direct { base, client },
         })
     }
 
@@ -66,8 +76,26 @@ impl Api {
     /// # Errors
     /// When nothing answers.
     pub async fn ask(&self, path: &str) -> Result<Response, String> {
-        let answer = self.client.get(format!("{}/{path}", self.base)).send().await;
-        answer.map_err(|error| format!("the {} does not answer: {}", self.name, cause(&error)))
+        self.send(Method::GET, path, None).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<Response, String> {
+        let answer = match &self.way {
+            Way::Direct { base, client } => {
+                let mut request = client.request(method, format!("{base}/{path}"));
+                if let Some((media, body)) = body {
+                    request = request.header(CONTENT_TYPE, media).body(body.to_string());
+                }
+                request.send().await.map_err(|error| cause(&error))
+            }
+            Way::Relay(relay) => carried(relay.as_ref(), method, path, body).await,
+        };
+        answer.map_err(|cause| format!("the {} does not answer: {cause}", self.name))
     }
 
     /// Asks for a change, with a body of a media type; gives the status of the answer, which may be a refusal, and
@@ -81,13 +109,7 @@ impl Api {
         path: &str,
         body: Option<(&str, &Value)>,
     ) -> Result<(StatusCode, String), String> {
-        let mut request = self.client.request(method, format!("{}/{path}", self.base));
-        if let Some((media, body)) = body {
-            request = request.header(CONTENT_TYPE, media).body(body.to_string());
-        }
-        let answer = request.send().await;
-        let answer =
-            answer.map_err(|error| format!("the {} does not answer: {}", self.name, cause(&error)))?;
+        let answer = self.send(method, path, body).await?;
         let status = answer.status();
         if status.is_success() {
             return Ok((status, String::new()));
@@ -161,6 +183,26 @@ impl Api {
             format!("the {} answers badly: {error}", self.name)
         })
     }
+}
+
+/// A call that somebody else makes, with the same path on the wire as if it were made here.
+async fn carried(
+    relay: &dyn Relay,
+    method: Method,
+    path: &str,
+    body: Option<(&str, &Value)>,
+) -> Result<Response, String> {
+    let url = Url::parse(&format!("https://api/{path}")).map_err(|error| error.to_string())?;
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let call = ApiCall {
+        method: method.to_string(),
+        path: format!("{}{query}", url.path().trim_start_matches('/')),
+        media: body.map(|(media, _)| media.to_owned()).unwrap_or_default(),
+        body: body.map(|(_, body)| body.to_string()).unwrap_or_default().into(),
+    };
+    let answer = relay.carry(&call).await?;
+    let response = http::Response::builder().status(answer.status).body(answer.body);
+    response.map(Response::from).map_err(|error| error.to_string())
 }
 
 /// How many of the expected nodes are ready, and which of the others wait for what.

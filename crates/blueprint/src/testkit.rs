@@ -35,6 +35,7 @@ pub fn access(address: String, signer: Authority) -> Access {
         address,
         authority: Some(certificates().authority(Authority::Cluster).unwrap()),
         client: Some(certificates().issue(signer, &request).unwrap()),
+        relay: None,
     }
 }
 

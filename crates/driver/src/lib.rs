@@ -14,6 +14,9 @@ pub mod graph;
 pub mod health;
 pub mod label;
 pub mod pods;
+mod relay;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jeroboam_types::{Coe, NodeGroup, Revision, ServerType, TrustStage};
@@ -29,6 +32,7 @@ pub use graph::{Graph, Key, Made, Ref, Resource, Spec};
 pub use health::{ApiHealth, Health, NodeHealth};
 pub use label::{LabelDefault, LabelKind, LabelReach, LabelSpec};
 pub use pods::PodNetwork;
+pub use relay::{ApiAnswer, ApiCall, Relay};
 
 /// A combination that a driver builds: Magnum's (server_type, os, coe).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +161,8 @@ pub struct Access {
     pub authority: Option<String>,
     /// Client certificate with administrator's rights; `None` when TLS is off.
     pub client: Option<KeyPair>,
+    /// Who carries calls there, where the service has no way of its own.
+    pub relay: Option<Arc<dyn Relay>>,
 }
 
 /// What a check of the running COE found.
@@ -217,6 +223,11 @@ pub trait Driver: Send + Sync {
     /// True when the masters share the address of the API, so that there may be several.
     fn shares_api_address(&self, ask: &Ask) -> bool {
         ask.master_lb_enabled()
+    }
+
+    /// True for a private cluster: the service does not call its API, but its control plane asks for the calls.
+    fn is_private(&self, _ask: &Ask) -> bool {
+        false
     }
 
     /// Address of the COE's API, `None` until what it stands on is made.

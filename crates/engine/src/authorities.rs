@@ -221,6 +221,23 @@ async fn others(
     Ok(found)
 }
 
+/// Certificates that a cluster's API and its clients may be known by in a stage, PEM. No key is opened for them.
+pub(crate) async fn trusted_certificates(
+    engine: &Engine,
+    cluster: ClusterId,
+    stage: TrustStage,
+) -> Result<String, StepError> {
+    let mut bundle = String::new();
+    for generation in stage.trusted() {
+        let name = Purpose::Cluster.sealed_name(generation);
+        let row = engine.store.engine().find_sealed(cluster, &name).await?;
+        let certificate = row.and_then(|row| row.public_part);
+        bundle.push_str(&certificate.ok_or_else(|| ours(format!("{name} is missing")))?);
+        bundle.push('\n');
+    }
+    Ok(bundle)
+}
+
 async fn trusted(
     engine: &Engine,
     cluster: ClusterId,

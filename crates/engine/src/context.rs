@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, OnceCell};
 use crate::authorities::Authorities;
 use crate::fault::StepError;
 use crate::identity;
+use crate::relay;
 use crate::stopwatch::Stopwatch;
 use crate::worker::Engine;
 
@@ -127,11 +128,9 @@ impl<'a> Context<'a> {
             .get_or_try_init(|| async { authorities.client() })
             .await?;
         let authority = authorities.authority(Authority::Cluster)?;
-        Ok(Some(Access {
-            address,
-            authority: Some(authority),
-            client: Some(client.clone()),
-        }))
+        let asked = (self.driver()?.as_ref(), self.ask()?.as_ref());
+        let access = relay::access(self.engine, asked, address, authority, client.clone());
+        Ok(Some(access))
     }
 }
 

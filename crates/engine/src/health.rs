@@ -13,7 +13,7 @@ mod servers;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use jeroboam_driver::{Access, ApiHealth, Ask, Authority, Certificates, Health};
+use jeroboam_driver::{Access, ApiHealth, Ask, Authority, Certificates, Driver, Health};
 use jeroboam_store::{Patient, StoreError, Turn};
 use jeroboam_types::labels::loose_bool;
 use jeroboam_types::{HealthStatus, Labels};
@@ -25,6 +25,7 @@ use crate::authorities::Authorities;
 use crate::context::find_driver;
 use crate::fault::StepError;
 use crate::options::Watch;
+use crate::relay;
 use crate::worker::Engine;
 
 /// Pause between two rounds when more is due than may be looked at, at least.
@@ -158,19 +159,17 @@ async fn examine(engine: &Engine, patient: &Patient) -> Result<Health, StepError
     }
     let ask = &patient.ask;
     let driver = find_driver(engine, ask).ok_or_else(|| StepError::Ours(NO_DRIVER.to_owned()))?;
-    Ok(driver.health(ask, &access(engine, ask).await?).await)
+    let access = access(engine, driver.as_ref(), ask).await?;
+    Ok(driver.health(ask, &access).await)
 }
 
 /// How to speak with the COE of a cluster that stands.
-async fn access(engine: &Engine, ask: &Ask) -> Result<Access, StepError> {
+async fn access(engine: &Engine, driver: &dyn Driver, ask: &Ask) -> Result<Access, StepError> {
     let address = ask.cluster.api_address.clone();
     let address = address.ok_or_else(|| StepError::Ours("it has no address".to_owned()))?;
     let authorities = Authorities::load(engine, ask.cluster.uuid, ask.trust()).await?;
-    Ok(Access {
-        address,
-        authority: Some(authorities.authority(Authority::Cluster)?),
-        client: Some(authorities.client()?),
-    })
+    let (authority, client) = (authorities.authority(Authority::Cluster)?, authorities.client()?);
+    Ok(relay::access(engine, (driver, ask), address, authority, client))
 }
 
 /// Magnum's rule: a cluster without a way in from outside is not to blame for not answering.
@@ -182,11 +181,15 @@ fn judge(engine: &Engine, ask: &Ask, health: &Health) -> HealthStatus {
     }
 }
 
-/// True when the API has a floating IP.
+/// True when the API has a floating IP, or its control plane comes for calls.
 fn has_way_in(engine: &Engine, ask: &Ask) -> bool {
+    let driver = find_driver(engine, ask);
+    if driver.as_ref().is_some_and(|driver| driver.is_private(ask)) {
+        return true;
+    }
     let label = ask.cluster.labels.value("master_lb_floating_ip_enabled");
     let of_shared = label.and_then(|value| loose_bool(value.trim()));
-    match find_driver(engine, ask).is_some_and(|driver| driver.shares_api_address(ask)) {
+    match driver.is_some_and(|driver| driver.shares_api_address(ask)) {
         true => of_shared.unwrap_or_else(|| ask.floating_ip_enabled()),
         false => ask.floating_ip_enabled(),
     }

@@ -21,6 +21,7 @@ mod identity;
 mod leftovers;
 mod options;
 mod reconcile;
+mod relay;
 mod resource;
 mod roll;
 mod stopwatch;

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::diagnosis::Diagnoses;
 use crate::options::{Options, OptionsError};
 use crate::reconcile::reconcile;
+use crate::relay::Untaken;
 
 /// Everything that reconciling needs. Cheap to clone, shared by all tasks.
 #[derive(Clone)]
@@ -47,6 +48,8 @@ pub struct Engine {
     pub(crate) sessions: Arc<Mutex<HashMap<ClusterId, Session>>>,
     /// What consoles told of clusters whose nodes are late.
     pub(crate) diagnoses: Diagnoses,
+    /// Calls that control planes of private clusters wait for.
+    pub(crate) untaken: Arc<Untaken>,
 }
 
 /// Parts of an engine.
@@ -102,6 +105,7 @@ impl Engine {
             metrics: Metrics::default(),
             sessions,
             diagnoses: Diagnoses::default(),
+            untaken: Arc::default(),
         })
     }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use axum::Router;
 use jeroboam_api::{
-    App, Autoscalers, FlavorSize, Listener, LowestTls, NodeSecrets, Tls, autoscaler_router, bootstrap_router,
+    ApiCalls, App, Autoscalers, FlavorSize, Listener, LowestTls, NodeSecrets, Tls, autoscaler_router,
+    bootstrap_router, relay_router,
 };
 use jeroboam_config::Config;
 use jeroboam_engine::{BootstrapError, Clock, Endpoint, Engine, SystemClock};
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use uuid::Uuid;
 
 /// Days of a certificate of our own. It is trusted by who was told of it, for an hour.
 const OWN_DAYS: u32 = 3_650;
@@ -163,7 +165,9 @@ fn host_of(url: &str) -> &str {
 
 /// Routes of the endpoint.
 pub fn router(engine: Engine, app: App, metrics: Metrics) -> Router {
-    bootstrap_router(Desk(engine.clone())).merge(autoscaler_router(app, metrics, Desk(engine)))
+    bootstrap_router(Desk(engine.clone()))
+        .merge(autoscaler_router(app, metrics, Desk(engine.clone())))
+        .merge(relay_router(Desk(engine)))
 }
 
 /// The engine as it answers nodes.
@@ -192,6 +196,23 @@ impl Autoscalers for Desk {
             ram_mib: flavor.ram_mib,
             disk_gib: flavor.disk_gib,
         }))
+    }
+}
+
+impl ApiCalls for Desk {
+    async fn is_control_plane(&self, cluster: ClusterId, certificate: &[u8]) -> Result<bool, String> {
+        self.0.is_control_plane(cluster, certificate).await.map_err(told)
+    }
+
+    async fn next(&self, cluster: ClusterId) -> Result<Option<(Uuid, SecretString)>, String> {
+        self.0.next_api_call(cluster).await.map_err(told)
+    }
+
+    async fn answer(&self, cluster: ClusterId, id: Uuid, status: u16, body: &[u8]) -> Result<bool, String> {
+        self.0
+            .answer_api_call(cluster, id, status, body)
+            .await
+            .map_err(told)
     }
 }
 

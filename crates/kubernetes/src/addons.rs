@@ -89,8 +89,8 @@ impl AddOns {
         &self.upgrade_labels
     }
 
-    /// Refuses a new cluster whose API servers would ask a webhook that nobody brings, and one with charts that nobody
-    /// can render. Those that stand keep what they are told.
+    /// Refuses a new cluster whose API servers would ask a webhook that nobody brings, one with charts that nobody can
+    /// render, and a private one whose masters have nowhere to come. Those that stand keep what they are told.
     pub(crate) fn check_offered(&self, ask: &Ask) -> Result<(), Invalid> {
         let is_new = ask.cluster.coe_version.is_none();
         if is_new && options::has_keystone_auth(ask)? && self.settings.catalogue.find(KEYSTONE_AUTH).is_none()
@@ -100,6 +100,11 @@ impl AddOns {
                 field,
                 format!("there is no add-on {KEYSTONE_AUTH} here"),
             ));
+        }
+        if is_new && options::is_private(ask)? && !self.settings.has_endpoint {
+            let field = format!("labels.{}", options::PRIVATE_LABEL);
+            let reason = "this service has no endpoint that masters could come to ([bootstrap] url)";
+            return Err(Invalid::new(field, reason));
         }
         let selected = if is_new { self.select(ask)? } else { Vec::new() };
         match selected.iter().find(|selected| selected.has_charts()) {

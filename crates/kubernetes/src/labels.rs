@@ -7,7 +7,7 @@ use jeroboam_driver::LabelKind::{Bool, Choice, Cidr, Integer, Pattern, Text};
 use jeroboam_driver::LabelReach::{Cluster, NodeGroup};
 use jeroboam_driver::{LabelDefault, LabelKind, LabelReach, LabelSpec};
 
-use crate::options::{arguments, values};
+use crate::options::{PRIVATE_LABEL, arguments, values};
 use crate::registries;
 use crate::version::Version;
 
@@ -110,6 +110,13 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         Value("host-gw"),
         Cluster,
         "how pods of other nodes are reached: by routes",
+    ),
+    label(
+        PRIVATE_LABEL,
+        Bool,
+        Value("false"),
+        Cluster,
+        "the service has no way to the API: the masters come to it for its calls",
     ),
     label(
         VIRTUAL_IP_LABEL,

@@ -188,6 +188,10 @@ impl Driver for KubernetesDriver {
         options::has_shared_address(ask)
     }
 
+    fn is_private(&self, ask: &Ask) -> bool {
+        options::is_private(ask).unwrap_or(false)
+    }
+
     /// `https://<address>:<port>`
     fn api_address(&self, ask: &Ask, made: &Made) -> Option<String> {
         let options = Options::parse(ask).ok()?;

@@ -66,6 +66,8 @@ pub(crate) struct Options {
     pub(crate) insecure_registries: Vec<String>,
     /// True when nodes find their keys in their user-data also where they could fetch them.
     pub(crate) plain_user_data: bool,
+    /// True when the service does not reach the API, and the masters come for its calls.
+    pub(crate) private: bool,
     /// True when a cloud controller manager makes nodes of the cloud's servers.
     pub(crate) external_cloud: bool,
     /// True when API servers ask a webhook about tokens of Keystone.
@@ -123,11 +125,13 @@ impl Options {
             kubelet_cipher_suites: label(ask, None, "kubelet_tls_cipher_suites", arguments::words)?
                 .unwrap_or_default(),
             plain_user_data: label(ask, None, "plain_user_data", read::boolean)?.unwrap_or(false),
+            private: is_private(ask)?,
             external_cloud: has_external_cloud(ask)?,
             keystone_auth: has_keystone_auth(ask)?,
             routed_pods,
             arguments: Arguments::parse(ask)?,
         };
+        options.check_private()?;
         if options.routed_pods {
             options.check_pods()?;
         }
@@ -171,6 +175,24 @@ impl Options {
         }
     }
 
+    fn check_private(&self) -> Result<(), Invalid> {
+        let reason = match (
+            self.private,
+            self.network.entrance_floating_ip,
+            self.plain_user_data,
+        ) {
+            (true, true, _) => {
+                "the API of a private cluster has no floating IP: floating_ip_enabled and the label \
+                 master_lb_floating_ip_enabled must leave it without one"
+            }
+            (true, _, true) => {
+                "with the label plain_user_data nothing tells masters where they find this service"
+            }
+            _ => return Ok(()),
+        };
+        Err(Invalid::new(format!("labels.{PRIVATE_LABEL}"), reason))
+    }
+
     /// Address of cluster DNS.
     pub(crate) fn dns_address(&self) -> String {
         let address = self.service_range.at(DNS_OFFSET);
@@ -191,6 +213,14 @@ pub(crate) fn check_counts(ask: &Ask) -> Result<u64, Invalid> {
         return Err(Invalid::new("master_lb_enabled", reason));
     }
     Ok(all)
+}
+
+/// Label of clusters whose masters come for the service's calls.
+pub(crate) const PRIVATE_LABEL: &str = "private_cluster_enabled";
+
+/// True for such a cluster.
+pub(crate) fn is_private(ask: &Ask) -> Result<bool, Invalid> {
+    Ok(label(ask, None, PRIVATE_LABEL, read::boolean)?.unwrap_or(false))
 }
 
 /// True when masters share the address of the API. What of the wish cannot be is for [`Options::parse`] to tell.

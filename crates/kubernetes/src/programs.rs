@@ -13,6 +13,7 @@ mod images;
 mod join;
 mod kubelet;
 mod prepare;
+mod relay;
 mod renew;
 
 /// A machine: a root directory, and a directory of programs.

@@ -145,6 +145,9 @@ impl<'a> Own<'a> {
                 let unit = include_str!("node/jeroboam-address.service").to_owned();
                 machine.units.push(("jeroboam-address.service", unit));
             }
+            if self.options.private {
+                self.add_relay(&mut machine)?;
+            }
             if self.options.audit {
                 machine.secret(AUDIT_POLICY, kubeadm::documents(&[audit_policy()]));
             }
@@ -411,6 +414,20 @@ impl<'a> Own<'a> {
         let hour = format!("{:02}", self.node.number % 24);
         let timer = include_str!("node/jeroboam-renew.timer").replace("{hour}", &hour);
         machine.units.push(("jeroboam-renew.timer", timer));
+    }
+
+    /// What comes to the service for its calls to the API.
+    fn add_relay(&self, machine: &mut Machine) -> Result<(), DriverError> {
+        let bootstrap = self.asked.bootstrap.ok_or_else(|| {
+            DriverError::Internal("masters of a private cluster have nowhere to come".to_owned())
+        })?;
+        let cluster = self.asked.ask.cluster.uuid;
+        let url = format!("{}/v1/clusters/{cluster}/api-calls\n", bootstrap.url);
+        machine.file(format!("{DIRECTORY}/calls.url"), 0o644, url);
+        add_program(machine, "relay.sh", include_str!("node/relay.sh"));
+        let unit = include_str!("node/jeroboam-relay.service").to_owned();
+        machine.units.push(("jeroboam-relay.service", unit));
+        Ok(())
     }
 
     /// The authorities of the control plane, as kubeadm names them. Every node has the cluster's own, and that takes

@@ -20,6 +20,7 @@ mod seal;
 mod signer;
 mod token;
 mod validity;
+mod verify;
 
 pub use authority::{Authority, Issued, LeafRequest, Purpose, RsaBits};
 pub use error::Error;
@@ -29,6 +30,7 @@ pub use rules::{CsrRules, ExtensionKind, KeyUse};
 pub use seal::{Keyring, SealError, kid_of};
 pub use token::Token;
 pub use validity::{Validity, certificate_der, common_name, not_after};
+pub use verify::is_client_of;
 
 /// Name of a sealed row by what it is and its generation. The first generation's is without a number.
 fn sealed_name(what: &str, generation: u32) -> String {

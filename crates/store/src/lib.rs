@@ -10,6 +10,7 @@
 //! clock in here: callers bring the time. That of the database's server is told to who asks, and decides nothing.
 
 mod answers;
+mod api_calls;
 mod clock;
 mod clusters;
 mod engine;
@@ -28,6 +29,7 @@ mod templates;
 mod url;
 
 pub use answers::{Answer, Answers};
+pub use api_calls::ApiCallState;
 pub use clusters::{
     ChangeError, ClusterChange, ClusterRow, ClusterSummary, Clusters, CreateError, NewCluster, Seen,
     Standing, Stats, Terms,

@@ -1,6 +1,7 @@
 //! The schema's versions. The list only grows: a version that was released is never changed.
 
 mod answers;
+mod api_calls;
 mod health;
 mod list_indexes;
 mod node_numbers;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(node_tokens::Migration),
             Box::new(rolls::Migration),
             Box::new(health::Migration),
+            Box::new(api_calls::Migration),
         ]
     }
 }

@@ -2,6 +2,7 @@
 //! does not allow is an internal error, never a panic.
 
 pub(crate) mod answer;
+pub(crate) mod api_call;
 pub(crate) mod cluster;
 pub(crate) mod health;
 pub(crate) mod ledger;

@@ -2,6 +2,7 @@
 //! between them, of users who may create databases). Each test has a database of its own.
 
 mod answers;
+mod api_calls;
 mod changes;
 mod clusters;
 mod failures;

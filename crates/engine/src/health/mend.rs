@@ -69,7 +69,7 @@ async fn wrong(engine: &Engine, patient: &Patient) -> Result<Vec<String>, StepEr
     let (false, Some(driver)) = (add_ons.is_empty(), find_driver(engine, ask)) else {
         return Ok(Vec::new());
     };
-    let access = access(engine, ask).await?;
+    let access = access(engine, driver.as_ref(), ask).await?;
     let mut wrong = Vec::new();
     for entry in add_ons {
         let seen = examine(engine, patient, driver.as_ref(), &access, entry).await?;

@@ -2,7 +2,7 @@
 //! tenants. The client is tonic's, over the real listener; servers come and go in the simulated cloud.
 
 mod messages;
-mod rig;
+pub mod rig;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -40,7 +40,7 @@ pub struct House {
     template: ClusterTemplate,
     user_id: String,
     project_id: String,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// A running engine.
@@ -103,7 +103,7 @@ impl House {
             connector,
             resolved,
             template,
-            _directory: directory,
+            directory,
         }
     }
 
@@ -341,6 +341,15 @@ impl House {
             }
         })
         .await;
+    }
+
+    /// All that the database has written.
+    pub fn files(&self) -> String {
+        let files = std::fs::read_dir(self.directory.path()).unwrap();
+        let all: Vec<u8> = files
+            .flat_map(|file| std::fs::read(file.unwrap().path()).unwrap())
+            .collect();
+        String::from_utf8_lossy(&all).into_owned()
     }
 
     /// Fails if anything is left in the cloud.

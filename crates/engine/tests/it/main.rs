@@ -20,6 +20,7 @@ mod healing;
 mod house;
 mod identity;
 mod masters;
+mod private;
 mod rotations;
 mod upgrades;
 mod wishes;

@@ -139,6 +139,29 @@ fn a_webhook_that_nobody_brings_is_refused_for_new_clusters_and_left_alone_in_th
 }
 
 #[test]
+fn a_private_cluster_is_refused_where_masters_have_nowhere_to_come_and_left_alone_where_it_stands() {
+    let driver = KubernetesDriver::new(AddOnSettings {
+        catalogue: Catalogue::empty(),
+        helm: "helm".into(),
+        cloud_authority: None,
+        verify_cloud: true,
+        has_endpoint: false,
+        keystone_auth_policy: KeystonePolicy::default(),
+    });
+    let mut ask = with_labels(1, &[("private_cluster_enabled", "true")]);
+    ask.cluster.floating_ip_enabled = Some(false);
+    assert!(driver.is_private(&ask));
+    ask.cluster.coe_version = None;
+    assert_eq!(
+        driver.validate(&ask).unwrap_err().field,
+        "labels.private_cluster_enabled"
+    );
+    KubernetesDriver::default().validate(&ask).unwrap();
+    ask.cluster.coe_version = Some("v1.31.2".into());
+    driver.validate(&ask).unwrap();
+}
+
+#[test]
 fn wrong_wishes_are_refused_with_the_name_of_their_field() {
     let refused = |ask: &Ask| KubernetesDriver::default().validate(ask).unwrap_err();
     for (labels, field) in [

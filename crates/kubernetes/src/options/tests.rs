@@ -174,6 +174,34 @@ fn masters_share_an_address_of_a_load_balancer_or_one_that_they_lend_each_other(
 }
 
 #[test]
+fn the_api_of_a_private_cluster_has_no_floating_ip_and_its_masters_know_the_service() {
+    let mut ask = ask(1, 1);
+    let label = |ask: &mut Ask, name: &str, value: &str| {
+        ask.cluster.labels.0.insert(name.into(), value.into());
+        Options::parse(ask).map_err(|invalid| invalid.field)
+    };
+    let refused = Err("labels.private_cluster_enabled".to_owned());
+    assert_eq!(label(&mut ask, "private_cluster_enabled", "perhaps"), refused);
+    ask.cluster.floating_ip_enabled = Some(true);
+    assert_eq!(label(&mut ask, "private_cluster_enabled", "true"), refused);
+    ask.cluster.floating_ip_enabled = Some(false);
+    assert!(
+        label(&mut ask, "private_cluster_enabled", "true")
+            .unwrap()
+            .private
+    );
+    assert_eq!(label(&mut ask, "plain_user_data", "true"), refused);
+    label(&mut ask, "plain_user_data", "false").unwrap();
+    ask.cluster.master_lb_enabled = Some(true);
+    assert_eq!(label(&mut ask, "master_lb_floating_ip_enabled", "true"), refused);
+    assert!(
+        !label(&mut ask, "private_cluster_enabled", "false")
+            .unwrap()
+            .private
+    );
+}
+
+#[test]
 fn another_number_of_masters_is_odd_and_needs_an_address_that_they_share() {
     let mut ask = ask(1, 1);
     for (shared, masters, refusal) in [

@@ -405,6 +405,34 @@ fn masters_that_lend_each_other_the_apis_address_have_a_program_for_it_and_every
 }
 
 #[test]
+fn masters_of_a_private_cluster_know_where_to_come_for_calls() {
+    let mut ask = ask(3, 1);
+    ask.cluster.floating_ip_enabled = Some(false);
+    ask.cluster
+        .labels
+        .0
+        .insert("private_cluster_enabled".into(), "true".into());
+    let cluster = ask.cluster.uuid;
+    let bootstrap = Bootstrap {
+        url: "https://192.0.2.10:9513".into(),
+        authority: "certificate of the endpoint".into(),
+        token: SecretString::from("token of this node"),
+    };
+    for (name, is_master) in [("master-0", true), ("master-2", true), ("worker-0", false)] {
+        let text = with_node(&ask, name, Some(&bootstrap), |node| {
+            KubernetesDriver::default().user_data(node).unwrap()
+        });
+        let files = files(&String::from_utf8(text).unwrap());
+        let known = files.get("/etc/jeroboam/calls.url").map(String::as_str);
+        let calls = format!("https://192.0.2.10:9513/v1/clusters/{cluster}/api-calls\n");
+        assert_eq!(known, is_master.then_some(calls.as_str()), "{name}");
+        let program = files.contains_key("/opt/jeroboam/relay.sh");
+        let unit = files.contains_key("/etc/systemd/system/jeroboam-relay.service");
+        assert_eq!((program, unit), (is_master, is_master), "{name}");
+    }
+}
+
+#[test]
 fn a_node_outside_of_its_subnet_is_no_silent_error() {
     let ask = ask(1, 1);
     let server = Key::new("server", "worker-0");
@@ -555,10 +583,15 @@ fn the_largest_user_data_fits_nova_and_is_of_its_readers_type() {
         };
         for bootstrap in [None, Some(&bootstrap)] {
             // Ignition cannot be told all at once in compressed form, so that it has less room.
-            let (ask, keys) = match (distro, bootstrap) {
+            let (mut ask, keys) = match (distro, bootstrap) {
                 ("flatcar", None) => (rotating(distro), &RSA_2048),
                 _ => (large(distro), &RSA_4096),
             };
+            if bootstrap.is_some() {
+                let private = ("private_cluster_enabled".to_owned(), "true".to_owned());
+                ask.cluster.labels.0.extend([private]);
+                ask.cluster.floating_ip_enabled = Some(false);
+            }
             let made = made(&ask);
             let node = NodeAsk {
                 ask: &ask,
@@ -599,6 +632,7 @@ fn programs_come_without_comments_and_indentation_and_are_whole() {
         "images.sh",
         "kubelet.sh",
         "fetch.sh",
+        "relay.sh",
         "renew.sh",
     ] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))

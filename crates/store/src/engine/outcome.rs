@@ -197,6 +197,7 @@ async fn forget(tx: &DatabaseTransaction, claim: &Claim, generation: i64) -> Res
         )));
     }
     crate::node_tokens::forget(tx, &uuid).await?;
+    crate::api_calls::forget(tx, &uuid).await?;
     health::forget(tx, &uuid).await?;
     sealed::Entity::delete_many()
         .filter(sealed::Column::ClusterUuid.eq(uuid.as_str()))

@@ -314,7 +314,7 @@ impl Autoscaler {
 }
 
 /// Certificate and key of an endpoint on this machine, in files; gives the authority.
-fn certificate(directory: &std::path::Path) -> String {
+pub fn certificate(directory: &std::path::Path) -> String {
     let validity = Validity::days(SystemClock.now().0 / 1_000, 10);
     let authority = Authority::generate("nodes", Purpose::Node, RsaBits::Rsa2048, validity).unwrap();
     let issued = authority
