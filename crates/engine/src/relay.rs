@@ -11,10 +11,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jeroboam_driver::{Access, ApiAnswer, ApiCall, Ask, Driver, KeyPair, Relay};
-use jeroboam_pki::{Keyring, common_name, is_client_of};
+use jeroboam_metrics::Metrics;
+use jeroboam_pki::{Keyring, SealError, common_name, is_client_of};
 use jeroboam_store::{ApiCallState, Store, StoreError};
 use jeroboam_types::{ClusterId, Millis};
 use secrecy::{ExposeSecret, SecretString};
+use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -59,6 +61,7 @@ pub(crate) fn access(
             store: engine.store.clone(),
             keyring: Arc::clone(&engine.keyring),
             clock: Arc::clone(&engine.clock),
+            metrics: engine.metrics.clone(),
         })
     });
     Access {
@@ -75,6 +78,7 @@ struct ControlPlane {
     store: Store,
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for ControlPlane {
@@ -83,54 +87,79 @@ impl std::fmt::Debug for ControlPlane {
     }
 }
 
-#[async_trait]
-impl Relay for ControlPlane {
-    async fn carry(&self, call: &ApiCall) -> Result<ApiAnswer, String> {
-        let id = Uuid::new_v4();
-        let sealed = self.keyring.seal(
-            &place(self.cluster, id, "call"),
-            written(call).expose_secret().as_bytes(),
-        );
-        let sealed = sealed.map_err(|error| error.to_string())?;
-        let now = self.clock.now();
-        let store = self.store.engine();
-        store
-            .put_api_call(self.cluster, id, sealed, now, before(now))
-            .await
-            .map_err(unkept)?;
-        let answer = self.answer(id).await;
-        // What cannot be removed now goes with a later call.
-        let _ = store.drop_api_call(id).await;
-        let answer = answer?;
-        let opened = self
-            .keyring
-            .open_sealed(&place(self.cluster, id, "answer"), &answer);
-        read(opened.map_err(|error| error.to_string())?.expose_secret())
-    }
+/// Why there is no answer; the text is for the tenant.
+#[derive(Debug, Error)]
+enum Unanswered {
+    #[error("no master of this private cluster asks for its calls")]
+    Untaken,
+    #[error("timed out on a master of this private cluster")]
+    TimedOut,
+    #[error("not to its own machine either")]
+    Silent,
+    #[error("this service cannot write down its calls")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Seal(#[from] SealError),
+    #[error("the call was forgotten")]
+    Forgotten,
 }
 
-impl ControlPlane {
-    /// Waits for the answer to a call.
-    async fn answer(&self, id: Uuid) -> Result<String, String> {
-        let asked = Instant::now();
-        loop {
-            tokio::time::sleep(LOOK / 2).await;
-            let state = self.store.engine().api_call_state(id).await.map_err(unkept)?;
-            let cause = match state {
-                ApiCallState::Answered(answer) => return Ok(answer),
-                ApiCallState::Untaken if asked.elapsed() < UNTAKEN_FOR => continue,
-                ApiCallState::Taken if asked.elapsed() < PATIENCE => continue,
-                ApiCallState::Untaken => "no master of this private cluster asks for its calls",
-                ApiCallState::Taken => "timed out on a master of this private cluster",
-                ApiCallState::Gone => "the call was forgotten",
-            };
-            return Err(cause.to_owned());
+impl Unanswered {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Untaken => "untaken",
+            Self::TimedOut => "timeout",
+            Self::Silent => "silent",
+            Self::Store(_) | Self::Seal(_) | Self::Forgotten => "failed",
         }
     }
 }
 
-fn unkept(_: StoreError) -> String {
-    "this service cannot write down its calls".to_owned()
+#[async_trait]
+impl Relay for ControlPlane {
+    async fn carry(&self, call: &ApiCall) -> Result<ApiAnswer, String> {
+        let begun = Instant::now();
+        let id = Uuid::new_v4();
+        let answer = self.ask(id, call).await;
+        // What cannot be removed now goes with a later call.
+        let _ = self.store.engine().drop_api_call(id).await;
+        let word = answer.as_ref().err().map_or("answered", Unanswered::word);
+        self.metrics.relay().ended(word, begun.elapsed());
+        answer.map_err(|cause| cause.to_string())
+    }
+}
+
+impl ControlPlane {
+    async fn ask(&self, id: Uuid, call: &ApiCall) -> Result<ApiAnswer, Unanswered> {
+        let place = |what| place(self.cluster, id, what);
+        let sealed = self
+            .keyring
+            .seal(&place("call"), written(call).expose_secret().as_bytes())?;
+        let now = self.clock.now();
+        let store = self.store.engine();
+        store
+            .put_api_call(self.cluster, id, sealed, now, before(now))
+            .await?;
+        let answer = self.answer(id).await?;
+        let opened = self.keyring.open_sealed(&place("answer"), &answer)?;
+        read(opened.expose_secret()).ok_or(Unanswered::Silent)
+    }
+
+    /// Waits for the answer to a call.
+    async fn answer(&self, id: Uuid) -> Result<String, Unanswered> {
+        let asked = Instant::now();
+        loop {
+            tokio::time::sleep(LOOK / 2).await;
+            match self.store.engine().api_call_state(id).await? {
+                ApiCallState::Answered(answer) => return Ok(answer),
+                ApiCallState::Untaken if asked.elapsed() < UNTAKEN_FOR => {}
+                ApiCallState::Taken if asked.elapsed() < PATIENCE => {}
+                ApiCallState::Untaken => return Err(Unanswered::Untaken),
+                ApiCallState::Taken => return Err(Unanswered::TimedOut),
+                ApiCallState::Gone => return Err(Unanswered::Forgotten),
+            }
+        }
+    }
 }
 
 /// A call as the control plane reads it: method, path and media type in a line, and then the body.
@@ -144,15 +173,14 @@ fn written(call: &ApiCall) -> SecretString {
     format!("{method} {path} {media}\n{}", body.expose_secret()).into()
 }
 
-/// An answer as it is kept: two bytes of the status, and then the body.
-fn read(kept: &[u8]) -> Result<ApiAnswer, String> {
-    match kept.split_first_chunk() {
-        Some((status, body)) if *status != [0; 2] => Ok(ApiAnswer {
-            status: u16::from_be_bytes(*status),
-            body: body.to_vec(),
-        }),
-        _ => Err("not to its own machine either".to_owned()),
-    }
+/// An answer as it is kept: two bytes of the status, and then the body. `None` without a status.
+fn read(kept: &[u8]) -> Option<ApiAnswer> {
+    let (status, body) = kept.split_first_chunk()?;
+    let status = u16::from_be_bytes(*status);
+    (status != 0).then(|| ApiAnswer {
+        status,
+        body: body.to_vec(),
+    })
 }
 
 /// Binds what is sealed to its call.

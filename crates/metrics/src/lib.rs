@@ -9,6 +9,7 @@ mod cloud;
 mod engine;
 mod http;
 mod process;
+mod relay;
 mod store;
 
 use std::fmt::Write as _;
@@ -22,6 +23,7 @@ pub use autoscaler::Autoscaler;
 pub use cloud::Cloud;
 pub use engine::Engine;
 pub use http::{Http, InFlight, TokenLookup};
+pub use relay::Relay;
 pub use store::{Store, StoreState};
 
 /// Media type of [`Metrics::text`].
@@ -38,6 +40,7 @@ struct Inner {
     http: Http,
     cloud: Cloud,
     engine: Engine,
+    relay: Relay,
     store: Store,
 }
 
@@ -52,6 +55,7 @@ impl Default for Metrics {
             http: Http::new(&mut registry),
             cloud: Cloud::new(&mut registry),
             engine: Engine::new(&mut registry),
+            relay: Relay::new(&mut registry),
             store: Store::new(&mut registry),
             registry,
         }))
@@ -77,6 +81,11 @@ impl Metrics {
     /// What the engine does.
     pub fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// Calls to the APIs of private clusters.
+    pub fn relay(&self) -> &Relay {
+        &self.0.relay
     }
 
     /// What the database holds, as it was last looked at.

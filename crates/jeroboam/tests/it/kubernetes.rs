@@ -240,6 +240,46 @@ async fn clusters_are_scaled_where_they_reach_the_service() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn private_clusters_are_for_services_that_masters_can_come_to() {
+    let endpoint = format!("127.0.0.1:{}", free_port());
+    let beta = "enabled_beta_drivers = kubernetes\n";
+    let options = format!("{beta}[bootstrap]\nurl = https://{endpoint}\nlisten = {endpoint}\n");
+    let mut with = Rig::prepare(&options, "http", http()).await;
+    let mut without = Rig::prepare(beta, "http", http()).await;
+    for (rig, has_endpoint) in [(&mut with, true), (&mut without, false)] {
+        rig.start_service().await;
+        let tenant = Tenant::log_in(rig).await;
+        let template = tenant.template("private", "v1.31.2").await;
+        let cluster = |floating: bool| {
+            json!({"name": "demo", "cluster_template_id": template, "merge_labels": true,
+                "floating_ip_enabled": floating, "labels": {"private_cluster_enabled": "true"}})
+        };
+        let field = "labels.private_cluster_enabled";
+        tenant.refused("clusters", cluster(true), field).await;
+        if !has_endpoint {
+            tenant.refused("clusters", cluster(false), field).await;
+            continue;
+        }
+        let (status, made) = tenant.call(Method::POST, "clusters", &cluster(false)).await;
+        assert_eq!(status, 202, "{made}");
+        let uuid = made["uuid"].as_str().unwrap();
+        // Nobody but its masters gets its calls.
+        let nodes = reqwest::Client::builder().tls_danger_accept_invalid_certs(true);
+        let nodes = nodes.build().unwrap();
+        let calls = format!("https://{endpoint}/v1/clusters/{uuid}/api-calls");
+        for (method, url) in [
+            (Method::POST, calls.clone()),
+            (Method::PUT, format!("{calls}/{uuid}?status=200")),
+            (Method::GET, calls),
+        ] {
+            let answer = nodes.request(method, url).send().await.unwrap();
+            assert_eq!(answer.status(), 404);
+            assert_eq!(answer.text().await.unwrap(), "");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn several_masters_without_a_load_balancer_may_have_the_address_of_a_port_without_a_server() {
     let mut rig = Rig::prepare("enabled_beta_drivers = kubernetes\n", "http", http()).await;
     rig.start_service().await;

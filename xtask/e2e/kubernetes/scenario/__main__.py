@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 
-from . import broken
+from . import broken, private
 from .addons import addons, lost
 from .cloud import Cloud, Failed
 from .compare import compare
@@ -23,7 +23,8 @@ from .upgrade import upgrade
 from .virtual_ip import virtual_ip
 
 
-SCENARIOS = ["life", "addons", "masters", "upgrade", "rotation", "heal", "virtual-ip", "restore", "broken"]
+SCENARIOS = ["life", "addons", "masters", "upgrade", "rotation", "heal", "virtual-ip", "restore", "private",
+             "broken"]
 
 
 class Steps:
@@ -69,7 +70,7 @@ def main():
     step = Steps()
     clouds = Clouds(given, step)
     try:
-        cloud = clouds.start(given.image_root) if given.only != "broken" else None
+        cloud = clouds.start(given.image_root) if given.only not in ("private", "broken") else None
         if given.only in (None, "life"):
             cluster, seconds = life(cloud, step, os.path.join(certificates, "life"))
             deleted(cloud, step, cluster)
@@ -90,6 +91,9 @@ def main():
             deleted(cloud, step, virtual_ip(cloud, step, os.path.join(certificates, "virtual-ip")))
         if given.only in (None, "restore"):
             deleted(cloud, step, restore(cloud, step, os.path.join(certificates, "restore")))
+        if given.only in (None, "private"):
+            cloud = clouds.start(given.image_root, **private.PATIENT)
+            deleted(cloud, step, private.private(cloud, step, os.path.join(certificates, "private")))
         if given.only in (None, "broken"):
             cloud = clouds.start(given.image_root, **broken.IMPATIENT)
             deleted(cloud, step, *broken.broken(cloud, step))

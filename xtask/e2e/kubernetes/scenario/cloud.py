@@ -158,13 +158,17 @@ class Cloud:
         answer = self.tenant.session.post(f"{self.sim}/servers/{server}/power-cut", authenticated=False)
         check(answer.status_code == 204, answer.text)
 
-    def inside(self, server, *command):
-        """Runs a command in a machine, as its own root; gives what it said."""
+    def first_process(self, server):
+        """Number of a machine's init on this host."""
         with open(os.path.join(self.state_dir, "machines", "servers", server, "supervisor.pid"), encoding="utf-8") as file:
             supervisor = file.read().strip()
         with open(f"/proc/{supervisor}/task/{supervisor}/children", encoding="utf-8") as file:
             children = file.read().split()
-        init = next(child for child in children if _named(child) == "systemd")
+        return next(child for child in children if _named(child) == "systemd")
+
+    def inside(self, server, *command):
+        """Runs a command in a machine, as its own root; gives what it said."""
+        init = self.first_process(server)
         done = subprocess.run(["nsenter", "-t", init, "-m", "-u", "-i", "-n", "-p", "-C", "-r", "-w", "--", *command],
                               capture_output=True, text=True, timeout=PATIENCE, check=False)
         check(done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}")

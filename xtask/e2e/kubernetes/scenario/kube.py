@@ -13,6 +13,9 @@ from .cloud import check, wait
 class Kube:
     """One cluster."""
 
+    # What runs kubectl where the API can be reached.
+    through = ()
+
     def __init__(self, cloud, cluster, directory):
         os.makedirs(directory, exist_ok=True)
         cloud.client("coe", "cluster", "config", cluster["name"], "--dir", directory, "--force", "--output-certs")
@@ -20,8 +23,8 @@ class Kube:
         self.config = os.path.join(directory, "config")
 
     def run(self, *arguments, given=None):
-        done = subprocess.run([os.environ["E2E_KUBECTL"], "--kubeconfig", self.config, "--request-timeout", "20s",
-                               *arguments], input=given, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run([*self.through, os.environ["E2E_KUBECTL"], "--kubeconfig", self.config, "--request-timeout",
+                               "20s", *arguments], input=given, capture_output=True, text=True, timeout=120, check=False)
         check(done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
