@@ -6,7 +6,7 @@ import time
 import requests
 
 from .addons import find, runs
-from .cloud import check, wait
+from .cloud import PATIENCE, check, wait
 from .heal import died, health, replaced
 from .kube import Kube
 from .upgrade import is_whole, masters_of, resized
@@ -26,10 +26,10 @@ class Within(Kube):
         self.through = ("nsenter", "-t", cloud.first_process(server), "-n", "--")
 
 
-def worker_of(cloud, cluster, number):
-    """Name and uuid of a worker."""
+def workers_of(cloud, cluster):
+    """Names and uuids of the workers, the newest last."""
     servers = cloud.servers(cluster["uuid"])
-    return next((name, server) for name, server in servers.items() if name.endswith(f"worker-{number}"))
+    return sorted((name, server) for name, server in servers.items() if "worker" in name)
 
 
 def nobody_reaches(kube, cluster):
@@ -70,7 +70,7 @@ def private(cloud, step, directory):
     template = cloud.template("private", master_lb_enabled=False, floating_ip_enabled=False, labels=LABELS)
     cluster, seconds = cloud.create("private", template, master_count=1, node_count=1)
     check(not cloud.left().get("floatingips"), "there are floating IPs")
-    kube = Within(cloud, cluster, worker_of(cloud, cluster, 0)[1], directory)
+    kube = Within(cloud, cluster, workers_of(cloud, cluster)[0][1], directory)
     nobody_reaches(kube, cluster)
     runs(kube, 2)
     step(f"1 master, 1 worker and an add-on, which runs; nobody reaches the API from outside: CREATE_COMPLETE {seconds:.1f} s after POST")
@@ -88,10 +88,18 @@ def private(cloud, step, directory):
     step(f"the first master loses its power ({missed}), and others ask for the calls: {said}")
     cloud.client("coe", "cluster", "resize", cluster["name"], "2")
     cluster = cloud.settled(cluster["uuid"], "UPDATE_COMPLETE")
-    name, server = worker_of(cloud, cluster, 1)
+    name, server = workers_of(cloud, cluster)[-1]
     cloud.client("coe", "cluster", "resize", cluster["name"], "1", "--nodes-to-remove", server)
     cluster = cloud.settled(cluster["uuid"], "UPDATE_COMPLETE")
     check(name not in kube.nodes(), f"the node {name} is still there")
     is_whole(cloud, kube, cluster, 3)
     step("a worker comes, is drained by name, and goes")
+    cloud.client("coe", "ca", "rotate", cluster["name"])
+    # Every machine three times, the masters one after the other.
+    cluster = cloud.settled(cluster["uuid"], "UPDATE_COMPLETE", 6 * PATIENCE)
+    kube = Within(cloud, cluster, workers_of(cloud, cluster)[0][1], directory)
+    is_whole(cloud, kube, cluster, 3)
+    runs(kube, 4)
+    health(cloud, cluster, "HEALTHY")
+    step("the authorities are rotated: masters are known by the new ones")
     return cluster
