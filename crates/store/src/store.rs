@@ -190,12 +190,17 @@ impl Store {
         Services(self)
     }
 
-    /// Begins a transaction that writes.
-    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
-        let turn = match &self.turn {
+    /// Waits until this process may write. What is more than one statement takes [`Store::begin`] instead.
+    pub(crate) async fn turn(&self) -> Option<OwnedMutexGuard<()>> {
+        match &self.turn {
             Some(turn) => Some(Arc::clone(turn).lock_owned().await),
             None => None,
-        };
+        }
+    }
+
+    /// Begins a transaction that writes.
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        let turn = self.turn().await;
         let options = match self.db.get_database_backend() {
             // A deferred transaction that reads first cannot start writing when another has written meanwhile.
             DbBackend::Sqlite => TransactionOptions {

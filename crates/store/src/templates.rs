@@ -37,13 +37,17 @@ impl Templates<'_> {
         template: &ClusterTemplate,
         answer: Option<&Answer>,
     ) -> Result<(), StoreError> {
-        let row = template::new(template)?;
+        let insert = template::Entity::insert(template::new(template)?);
+        let Some(answer) = answer else {
+            // A statement alone is a transaction by itself; beginning one would be three round trips more.
+            let _turn = self.0.turn().await;
+            insert.exec_without_returning(&self.0.db).await?;
+            return Ok(());
+        };
         let tx = self.0.begin().await?;
         let result = async {
-            if let Some(answer) = answer {
-                answers::keep(&tx, answer).await?;
-            }
-            template::Entity::insert(row).exec_without_returning(&*tx).await?;
+            answers::keep(&tx, answer).await?;
+            insert.exec_without_returning(&*tx).await?;
             Ok(())
         }
         .await;

@@ -1,9 +1,11 @@
 //! Templates: what they keep, who sees them, when they may go.
 
 use jeroboam_types::ClusterTemplate;
+use sea_orm::sqlx::mysql::MySqlPoolOptions;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use super::fixture::{new_cluster, on_each, project, template};
-use crate::{CreateError, Ident, InUse, Page, Scope, StoreError};
+use crate::{CreateError, Ident, InUse, Page, Scope, Store, StoreError};
 
 #[tokio::test]
 async fn a_template_reads_back_as_it_was_written_and_changes_all_but_its_origin() {
@@ -40,6 +42,32 @@ async fn a_template_reads_back_as_it_was_written_and_changes_all_but_its_origin(
             store.templates().update(&unknown, &unknown, InUse::Change).await,
             Err(StoreError::NotFound)
         ));
+    })
+    .await;
+}
+
+/// Statements that the only connection of a store has sent so far: this question and those around transactions too.
+async fn sent(store: &Store) -> u64 {
+    let question = Statement::from_string(DbBackend::MySql, "SHOW SESSION STATUS LIKE 'Questions'");
+    let row = store.db.query_one_raw(question).await.unwrap().unwrap();
+    row.try_get_by_index::<String>(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_template_without_an_answer_to_keep_is_made_by_one_statement() {
+    on_each(async |store| {
+        // The others do not count for each connection.
+        if store.db.get_database_backend() != DbBackend::MySql {
+            return;
+        }
+        let options = store.db.get_mysql_connection_pool().connect_options();
+        let one = MySqlPoolOptions::new().max_connections(1);
+        let mut alone = store.clone();
+        alone.db = one.connect_lazy_with((*options).clone()).into();
+        let before = sent(&alone).await;
+        alone.templates().insert(&template("p1", "t")).await.unwrap();
+        assert_eq!(sent(&alone).await - before, 2);
+        alone.close().await.unwrap();
     })
     .await;
 }
