@@ -43,7 +43,7 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// 400 without one, 409 with several, 403 for one that the caller may not read.
     pub(crate) async fn image(&self, ident: &str) -> ApiResult<Image> {
-        let find = async {
+        let find = || async {
             let found = image::find_image(&self.session, ident)
                 .await
                 .map_err(|error| match error.kind {
@@ -65,7 +65,7 @@ impl<'a> Lookup<'a> {
     ) -> ApiResult<BTreeMap<String, Flavor>> {
         let idents: BTreeSet<&str> = idents.into_iter().collect();
         let all = idents.iter().copied().collect::<Vec<_>>().join("\n");
-        let find = async {
+        let find = || async {
             // Boxed, as is what calls it: look-ups at once are too large for the stack of every request.
             let found = Box::pin(compute::find_flavors(&self.session, idents)).await;
             let found = found.map_err(self.refused())?.into_iter();
@@ -81,7 +81,7 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// 400 without one, 409 with several.
     pub(crate) async fn external_network(&self, ident: &str) -> ApiResult<Network> {
-        let find = async {
+        let find = || async {
             let found = network::find_network(&self.session, ident, Some(true)).await;
             only(found.map_err(self.refused())?, "external network", ident)
         };
@@ -96,7 +96,7 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// 400 without one, 409 with several.
     pub(crate) async fn network(&self, ident: &str) -> ApiResult<Network> {
-        let find = async {
+        let find = || async {
             let found = network::find_network(&self.session, ident, None).await;
             only(found.map_err(self.refused())?, "fixed network", ident)
         };
@@ -108,7 +108,7 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// 400 without one, 409 with several.
     pub(crate) async fn subnet(&self, ident: &str) -> ApiResult<Subnet> {
-        let find = async {
+        let find = || async {
             let found = network::find_subnet(&self.session, ident).await;
             only(found.map_err(self.refused())?, "fixed subnet", ident)
         };
@@ -140,7 +140,7 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// Those of the cloud.
     pub(crate) async fn server_group_members(&self) -> ApiResult<Option<u32>> {
-        let find = async {
+        let find = || async {
             match compute::server_group_members(&self.session).await {
                 Err(error) if matches!(error.kind, Kind::NotAllowed | Kind::NotFound | Kind::Malformed) => {
                     Ok(Some(SERVER_GROUP_MEMBERS))
@@ -157,7 +157,7 @@ impl<'a> Lookup<'a> {
     /// # Errors
     /// 404 without one.
     pub(crate) async fn keypair(&self, name: &str) -> ApiResult<Keypair> {
-        let find = async {
+        let find = || async {
             let found = compute::find_keypair(&self.session, name).await;
             found.map_err(self.refused())?.ok_or_else(|| {
                 let reason = format!("Unable to find keypair {name}.");
