@@ -12,6 +12,7 @@ use axum::routing::get;
 use chrono::{NaiveDateTime, Utc};
 use serde::Deserialize;
 use serde::ser::{Error as _, Serialize, SerializeMap as _, Serializer};
+use serde_json::{Map, Value};
 use sqlx::Row as _;
 use sqlx::mysql::{MySqlPool, MySqlPoolOptions, MySqlRow};
 use tokio::net::TcpListener;
@@ -189,26 +190,36 @@ async fn cluster(State(site): State<Arc<Site>>, Path(uuid): Path<String>) -> Res
     json(StatusCode::OK, &Rows(&rows, &[CLUSTER, GROUP].concat()))
 }
 
-/// Inserts a template as it comes in.
+/// Inserts a template as it comes in. What a body leaves out is written as the API writes it, so that rows are alike.
 async fn create(State(site): State<Arc<Site>>, body: axum::body::Bytes) -> Result<Response, Failed> {
-    let body: serde_json::Value = serde_json::from_slice(&body)?;
-    let text = |name: &str| body.get(name).and_then(serde_json::Value::as_str);
-    let uuid = Uuid::new_v4().to_string();
-    let insert = sqlx::query(
-        "INSERT INTO cluster_template (created_at, uuid, project_id, user_id, name, coe, image_id, flavor_id)
-        VALUES (?, ?, ?, 'bare', ?, ?, ?, ?)",
-    );
-    insert
-        .bind(Utc::now().naive_utc())
-        .bind(&uuid)
-        .bind(&site.project)
-        .bind(text("name"))
-        .bind(text("coe"))
-        .bind(text("image_id"))
-        .bind(text("flavor_id"))
-        .execute(&site.pool)
-        .await?;
-    json(StatusCode::CREATED, &serde_json::json!({"uuid": uuid}))
+    let mut row: Map<String, Value> = serde_json::from_slice(&body)?;
+    for (name, value) in [
+        ("uuid", Uuid::new_v4().to_string().as_str()),
+        ("project_id", &site.project),
+        ("user_id", "bare"),
+        ("network_driver", "docker"),
+        ("cluster_distro", "debian"),
+        ("driver", "swarm"),
+        ("labels", "{}"),
+        ("server_type", "vm"),
+    ] {
+        row.insert(name.to_owned(), value.into());
+    }
+    let marks = vec!["?"; TEMPLATE.len()].join(", ");
+    let names = names(TEMPLATE, "");
+    let sql = format!("INSERT INTO cluster_template ({names}) VALUES ({marks})");
+    let mut insert = sqlx::query(sqlx::AssertSqlSafe(sql));
+    for (name, kind) in TEMPLATE {
+        let value = row.get(*name);
+        insert = match kind {
+            Kind::Text => insert.bind(value.and_then(Value::as_str)),
+            Kind::Int => insert.bind(value.and_then(Value::as_i64)),
+            Kind::Bool => insert.bind(value.and_then(Value::as_bool).unwrap_or_default()),
+            Kind::Time => insert.bind((*name == "created_at").then(|| Utc::now().naive_utc())),
+        };
+    }
+    insert.execute(&site.pool).await?;
+    json(StatusCode::CREATED, &row)
 }
 
 fn select(table: &str, columns: &[(&str, Kind)]) -> String {

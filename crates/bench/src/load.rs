@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use crate::cases::{Case, new_template};
+use crate::process::Process;
 use crate::service::Server;
 
 /// Figures of one run.
@@ -122,13 +123,13 @@ async fn once(server: &Server, case: &Case, token: &str) -> anyhow::Result<Durat
     Ok(started.elapsed())
 }
 
-/// Waits until a server has ended what was left over from a run.
-pub async fn settle(server: &Server) {
+/// Waits until a program has ended what was left over for it to do.
+pub async fn settle(process: &Process) {
     const LOOK: Duration = Duration::from_millis(250);
     for _ in 0..240 {
-        let before = server.process.cpu_seconds();
+        let before = process.cpu_seconds();
         tokio::time::sleep(LOOK).await;
-        if server.process.cpu_seconds() - before < 0.1 * LOOK.as_secs_f64() {
+        if process.cpu_seconds() - before < 0.1 * LOOK.as_secs_f64() {
             return;
         }
     }

@@ -73,6 +73,11 @@ impl MariaDb {
         format!("{dialect}://root@127.0.0.1:{}/{name}", self.port)
     }
 
+    /// The server.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// What the server said last.
     pub fn last_lines(&self) -> String {
         self.process.last_lines()
