@@ -214,10 +214,14 @@ impl Store {
             },
             _ => TransactionOptions::default(),
         };
-        Ok(Tx {
-            inner: self.db.begin_with_options(options).await?,
-            _turn: turn,
-        })
+        // A task ends what it has begun also when nobody waits for it any more. MySQL's driver, given up between sending
+        // BEGIN and hearing of it, would put the connection back with a transaction that it does not know of.
+        let db = self.db.clone();
+        let begun = tokio::spawn(async move {
+            let inner = db.begin_with_options(options).await?;
+            Ok(Tx { inner, _turn: turn })
+        });
+        begun.await.map_err(StoreError::internal)?
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use sea_orm::ConnectionTrait;
 
-use super::fixture::{new_cluster, stored_cluster};
+use super::fixture::{POOL, new_cluster, on_each, stored_cluster};
 use crate::{CreateError, Ident, Scope, Store, StoreError};
 
 #[tokio::test]
@@ -81,4 +81,19 @@ async fn a_database_that_cannot_be_reached_is_said_without_the_password() {
         "{error:?}"
     );
     assert!(!format!("{error} {error:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_write_that_is_given_up_leaves_no_transaction_behind() {
+    on_each(async |store| {
+        for round in 0..400 {
+            let patience = std::time::Duration::from_micros(5 * round);
+            let _ = tokio::time::timeout(patience, store.begin()).await;
+        }
+        for _ in 0..2 * POOL {
+            let tx = store.begin().await.unwrap();
+            tx.finish(Ok::<_, StoreError>(())).await.unwrap();
+        }
+    })
+    .await;
 }
