@@ -58,8 +58,8 @@ pub struct Options {
     /// Python environment with magnum, uwsgi and PyMySQL; without it, Magnum is left out
     #[arg(long, value_name = "DIRECTORY")]
     magnum: Option<PathBuf>,
-    /// Seconds for each figure
-    #[arg(long, default_value_t = 3)]
+    /// Seconds for each turn
+    #[arg(long, default_value_t = 2)]
     seconds: u32,
     /// Clusters in the database, with two node groups each
     #[arg(long, default_value_t = 1_000)]
