@@ -32,14 +32,21 @@ use crate::server::{ClientCertificate, Peer};
 /// default size.
 const LONGEST_ANSWER: usize = 8 << 20;
 
-/// Answers that are held at once.
-const AT_ONCE: usize = 8;
+/// Answers that are held at once, and how many of them may be of one cluster: its tenant can make its masters send slowly.
+const ANSWERS: usize = 16;
+const ANSWERS_OF_ONE: usize = 2;
+
+/// How long an answer may take to come.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Requests of one cluster that wait for a call at once: each master has one.
+const WAITING_OF_ONE: usize = 16;
 
 /// How long it is remembered that a certificate is good.
 const TRUSTED_FOR: Duration = Duration::from_secs(10);
 
-/// Certificates that are remembered.
-const MOST_TRUSTED: u64 = 10_000;
+/// Certificates and clusters that are remembered.
+const MOST_KNOWN: u64 = 10_000;
 
 /// What knows control planes, and what they are to call.
 pub trait ApiCalls: Send + Sync + 'static {
@@ -81,9 +88,13 @@ pub fn relay_router(calls: impl ApiCalls) -> Router {
     let desk = Arc::new(Desk {
         calls,
         refusals: Refusals::default(),
-        places: Semaphore::new(AT_ONCE),
+        answers: Semaphore::new(ANSWERS),
+        clusters: Cache::builder()
+            .max_capacity(MOST_KNOWN)
+            .time_to_idle(Duration::from_secs(60))
+            .build(),
         trusted: Cache::builder()
-            .max_capacity(MOST_TRUSTED)
+            .max_capacity(MOST_KNOWN)
             .time_to_live(TRUSTED_FOR)
             .build(),
     });
@@ -98,9 +109,18 @@ pub fn relay_router(calls: impl ApiCalls) -> Router {
 struct Desk<C> {
     calls: C,
     refusals: Refusals,
-    places: Semaphore,
+    /// Places for answers.
+    answers: Semaphore,
+    /// Places of each cluster.
+    clusters: Cache<ClusterId, Arc<Places>>,
     /// Clusters and the SHA-256 of certificates that are good for them.
     trusted: Cache<(ClusterId, [u8; 32]), ()>,
+}
+
+/// What one cluster may have at once.
+struct Places {
+    waiting: Semaphore,
+    answers: Semaphore,
 }
 
 async fn next<C: ApiCalls>(
@@ -113,6 +133,10 @@ async fn next<C: ApiCalls>(
     if let Err(refusal) = desk.authenticate(cluster, &parts).await {
         return refusal;
     }
+    let places = desk.places_of(cluster).await;
+    let Ok(_place) = places.waiting.try_acquire() else {
+        return StatusCode::TOO_MANY_REQUESTS.into_response();
+    };
     match desk.calls.next(cluster).await {
         Ok(Some((id, call))) => {
             let headers = [
@@ -145,15 +169,17 @@ async fn answer<C: ApiCalls>(
     if status != 0 && !(200..600).contains(&status) {
         return StatusCode::BAD_REQUEST.into_response();
     }
+    let places = desk.places_of(cluster).await;
     // Never closed.
-    let Ok(_place) = desk.places.acquire().await else {
+    let (Ok(_own), Ok(_place)) = (places.answers.acquire().await, desk.answers.acquire().await) else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    let (status, body) = match Limited::new(body, LONGEST_ANSWER).collect().await {
-        Ok(body) => (status, body.to_bytes()),
+    let body = Limited::new(body, LONGEST_ANSWER).collect();
+    let (status, body) = match tokio::time::timeout(ANSWER_DEADLINE, body).await {
+        Ok(Ok(body)) => (status, body.to_bytes()),
         // Who called is told at once, and not by the end of its patience.
-        Err(_) => {
-            warn!(cluster.id = %cluster, "an answer of a private cluster's API is too long, or breaks off");
+        Ok(Err(_)) | Err(_) => {
+            warn!(cluster.id = %cluster, "an answer of a private cluster's API is too long, too slow, or breaks off");
             (0, Bytes::new())
         }
     };
@@ -165,6 +191,16 @@ async fn answer<C: ApiCalls>(
 }
 
 impl<C: ApiCalls> Desk<C> {
+    async fn places_of(&self, cluster: ClusterId) -> Arc<Places> {
+        let new = async {
+            Arc::new(Places {
+                waiting: Semaphore::new(WAITING_OF_ONE),
+                answers: Semaphore::new(ANSWERS_OF_ONE),
+            })
+        };
+        self.clusters.get_with(cluster, new).await
+    }
+
     async fn authenticate(&self, cluster: ClusterId, parts: &Parts) -> Result<(), Response> {
         let address = parts.extensions.get::<Peer>().and_then(|peer| peer.address);
         if !self.refusals.may_ask(address, Instant::now()) {

@@ -165,8 +165,9 @@ fn document(
         "Made by `{}` on {}: {}, {}.\n\n\
          {} clusters with two node groups each and {} templates in one MariaDB for all; {}; {magnum}. wrk with one \
          thread on the same machine, {} s for each turn, connections kept. Jeroboam and the bare handler take {TURNS} \
-         turns each within a row, and the one of the middle rate counts; then comes Magnum. *Bare axum* is a handler that sends the database the same statements and writes the rows as JSON, with no \
-         token, policy or log, and that asks no other service.\n\n",
+         turns each within a row, and the one of the middle rate counts; then comes Magnum. *Bare axum* is a handler \
+         that sends the database the same statements and writes the rows as JSON, with no token, policy or log, \
+         and that asks no other service.\n\n",
         options.command,
         chrono::Utc::now().format("%Y-%m-%d"),
         processor(),

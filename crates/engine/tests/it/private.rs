@@ -361,7 +361,21 @@ async fn only_masters_of_the_cluster_itself_get_its_calls() {
         let brought = rig.bring(&client, own, id, "200", Vec::new()).await;
         assert_eq!(brought, StatusCode::NOT_FOUND, "{who}");
     }
-    rig.next(&rig.master(own), own).await;
+    let master = rig.master(own);
+    rig.next(&master, own).await;
+    // However often its masters ask, there is room for others.
+    let asked = (0..20).map(|_| {
+        let (client, url) = (master.clone(), rig.calls(own));
+        tokio::spawn(async move { client.post(url).send().await.unwrap().status() })
+    });
+    let mut statuses = Vec::new();
+    for asked in asked.collect::<Vec<_>>() {
+        statuses.push(asked.await.unwrap());
+    }
+    let refused = statuses
+        .iter()
+        .filter(|status| **status == StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.count(), 4, "{statuses:?}");
     for cluster in [own, other] {
         rig.house.ask_delete(cluster).await;
         rig.house.gone(cluster).await;
