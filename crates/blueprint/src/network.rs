@@ -224,7 +224,7 @@ fn check_given_subnet(ask: &Ask, needed: u64) -> Result<(), Invalid> {
     match Cidr::parse(given) {
         Ok(cidr) if cidr.hosts() < needed => {
             let has = cidr.hosts();
-            let reason = format!("{cidr} has {has} addresses, and nodes and load balancer need {needed}");
+            let reason = format!("{cidr} has {has} addresses, and the nodes and the API need {needed}");
             Err(Invalid::new("fixed_subnet", reason))
         }
         _ => Ok(()),
@@ -246,7 +246,7 @@ fn subnet_cidr(ask: &Ask, node_count: u64) -> Result<Cidr, Invalid> {
     }
     if cidr.hosts() < node_count + OTHER_ADDRESSES {
         return Err(invalid(format!(
-            "{cidr} has {} addresses, and {node_count} nodes with gateway, DHCP and load balancer need {}",
+            "{cidr} has {} addresses, and {node_count} nodes with gateway, DHCP and the API need {}",
             cidr.hosts(),
             node_count + OTHER_ADDRESSES
         )));

@@ -28,7 +28,7 @@ use steps::{Kind, Steps, Verb};
 use table::{Cause, cause};
 
 /// How long a step may take that fails.
-const BUDGET: Duration = Duration::from_secs(1);
+const BUDGET: Duration = Duration::from_secs(2);
 
 /// How long an operation may take to tell that it has failed: some steps come before the one that does.
 const SOON: Duration = Duration::from_secs(15);

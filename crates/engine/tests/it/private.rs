@@ -372,10 +372,11 @@ async fn only_masters_of_the_cluster_itself_get_its_calls() {
     for asked in asked.collect::<Vec<_>>() {
         statuses.push(asked.await.unwrap());
     }
-    let refused = statuses
+    let (refused, waited): (Vec<StatusCode>, Vec<StatusCode>) = statuses
         .iter()
-        .filter(|status| **status == StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(refused.count(), 4, "{statuses:?}");
+        .partition(|status| **status == StatusCode::TOO_MANY_REQUESTS);
+    assert!((1..=4).contains(&refused.len()), "{statuses:?}");
+    assert!(waited.iter().all(StatusCode::is_success), "{statuses:?}");
     for cluster in [own, other] {
         rig.house.ask_delete(cluster).await;
         rig.house.gone(cluster).await;

@@ -152,7 +152,7 @@ fn a_given_subnet_must_have_room_for_the_nodes() {
     assert_eq!(wrong.field, "fixed_subnet");
     assert_eq!(
         wrong.reason,
-        "192.0.2.16/28 has 14 addresses, and nodes and load balancer need 15"
+        "192.0.2.16/28 has 14 addresses, and the nodes and the API need 15"
     );
 }
 
