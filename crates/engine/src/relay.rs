@@ -28,11 +28,8 @@ use crate::context::find_driver;
 use crate::fault::StepError;
 use crate::worker::Engine;
 
-/// How long an answer is waited for, more than masters wait for their APIs.
+/// How long an answer is waited for: masters wait 8 seconds for their APIs, and make one call after the other.
 const PATIENCE: Duration = Duration::from_secs(12);
-
-/// How long it is waited for somebody who takes a call: they come at once, unless they make another one.
-const UNTAKEN_FOR: Duration = Duration::from_secs(5);
 
 /// How long a control plane waits for a call before it asks anew.
 const LONG_POLL: Duration = Duration::from_secs(10);
@@ -152,11 +149,10 @@ impl ControlPlane {
             tokio::time::sleep(LOOK / 2).await;
             match self.store.engine().api_call_state(id).await? {
                 ApiCallState::Answered(answer) => return Ok(answer),
-                ApiCallState::Untaken if asked.elapsed() < UNTAKEN_FOR => {}
-                ApiCallState::Taken if asked.elapsed() < PATIENCE => {}
+                ApiCallState::Gone => return Err(Unanswered::Forgotten),
+                _ if asked.elapsed() < PATIENCE => {}
                 ApiCallState::Untaken => return Err(Unanswered::Untaken),
                 ApiCallState::Taken => return Err(Unanswered::TimedOut),
-                ApiCallState::Gone => return Err(Unanswered::Forgotten),
             }
         }
     }

@@ -12,7 +12,7 @@ from .kube import Kube
 from .upgrade import is_whole, masters_of, resized
 
 # A look at the health that nobody answers takes some seconds.
-PATIENT = {"OS_KUBERNETES__HEALTH_POLLING_INTERVAL": "10"}
+PATIENT = {"OS_KUBERNETES__HEALTH_POLLING_INTERVAL": "20"}
 
 LABELS = {"private_cluster_enabled": "true", "virtual_ip_enabled": "true", "auto_healing_enabled": "true",
           "page_enabled": "true", "page_words": "hello"}
