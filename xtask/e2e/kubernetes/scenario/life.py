@@ -9,7 +9,7 @@ import time
 
 import requests
 
-from .cloud import check, wait
+from .cloud import PATIENCE, check, wait
 from .kube import Kube, deployment, page, service
 
 NODE_PORT = 30_080
@@ -65,6 +65,9 @@ def a_plain_server_reaches_pods(cloud, kube, cluster):
     plain = cloud.tenant.compute.create_server(
         name="plain", image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": network.id}], user_data=user_data)
     try:
+        # Nova has no console of a server that is not built yet.
+        cloud.tenant.compute.wait_for_server(plain, interval=1, wait=PATIENCE)
+
         def look():
             log = cloud.tenant.compute.get_server_console_output(plain)["output"]
             lines = [line.split("E2E ")[1].split() for line in log.splitlines() if "E2E " in line]
