@@ -179,7 +179,7 @@ async fn cluster(State(site): State<Arc<Site>>, Path(uuid): Path<String>) -> Res
         "SELECT {}, {}, t.labels FROM cluster c
         LEFT JOIN nodegroup g ON g.cluster_id = c.uuid
         LEFT JOIN cluster_template t ON t.uuid = c.cluster_template_id
-        WHERE c.project_id = ? AND c.uuid = ? ORDER BY g.id",
+        WHERE c.project_id = ? AND c.uuid = ?",
         names(CLUSTER, "c."),
         names(GROUP, "g.")
     );

@@ -92,7 +92,7 @@ async fn a_change_is_written_with_its_order() {
         resolved.images.insert("other".into(), "other-id".into());
         let asked = ClusterChange {
             groups: vec![resized(&standing, 5)],
-            new_groups: vec![group(&standing.ask.cluster, "gpu", "gpu", 2)],
+            new_groups: vec![group(&standing.ask.cluster, "batch", "gpu", 2)],
             resolved: Some(resolved.clone()),
             ..change(&standing, Change::CreateGroup)
         };
@@ -113,7 +113,8 @@ async fn a_change_is_written_with_its_order() {
         );
         assert_eq!(
             (row.groups[2].name.as_str(), row.groups[2].status),
-            ("gpu", Status::CreateInProgress)
+            ("batch", Status::CreateInProgress),
+            "in order of creation, not of names"
         );
 
         let work = store.engine().load(&claim(&store, "b", NOW).await).await.unwrap();
@@ -133,7 +134,7 @@ async fn a_change_is_written_with_its_order() {
             ..asked
         };
         let taken = store.clusters().request_change(&again).await;
-        assert!(matches!(taken, Err(ChangeError::NameTaken(name)) if name == "gpu"));
+        assert!(matches!(taken, Err(ChangeError::NameTaken(name)) if name == "batch"));
         assert_eq!(show(&store, cluster).await.groups.len(), 3);
     })
     .await;
