@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use jeroboam_plan::{Entry, Ledger};
 use jeroboam_types::{Cluster, ClusterId, Labels, NodeGroup, Status};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IdenStatic, Iterable, JoinType,
-    PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, RelationTrait, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, Iterable, JoinType, PaginatorTrait, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, RelationTrait, Select,
 };
 use uuid::Uuid;
 
@@ -22,6 +22,7 @@ pub use create::{CreateError, NewCluster};
 pub use summary::ClusterSummary;
 
 use crate::page::paged;
+use crate::row::columns::Columns;
 use crate::row::{cluster, from_json, ledger, nodegroup, template, work};
 use crate::scope::stored;
 use crate::{Filter, Ident, Page, Scope, Store, StoreError};
@@ -73,23 +74,14 @@ impl Clusters<'_> {
         let query = visible(scope)
             .filter(cluster::Column::Uuid.eq(stored(uuid)))
             .join(JoinType::LeftJoin, cluster::Relation::NodeGroup.def());
-        let query = nodegroup::Column::iter().fold(query, |query, column| {
-            query.column_as(column, format!("{GROUP_PREFIX}{}", column.as_str()))
-        });
-        let rows = self.0.db.query_all(with_templates(query).as_query()).await?;
-        let cluster = rows.first().ok_or(StoreError::NotFound)?;
-        let cluster = WithTemplate::from_query_result(cluster, "")?;
-        let mut groups = rows
-            .iter()
-            .filter_map(|row| group(row).transpose())
-            .collect::<Result<Vec<_>, _>>()?;
-        groups.sort_unstable_by_key(|group| group.id);
-        cluster.with(
-            groups
-                .into_iter()
-                .map(NodeGroup::try_from)
-                .collect::<Result<_, _>>()?,
-        )
+        let query = with_templates(query).columns(nodegroup::Column::iter());
+        let rows = self.0.db.query_all(query.as_query()).await?;
+        let mut cluster = without_groups(rows.first().ok_or(StoreError::NotFound)?)?;
+        for row in &rows {
+            cluster.groups.extend(joined_group(row)?);
+        }
+        cluster.groups.sort_unstable_by_key(|group| group.id);
+        Ok(cluster)
     }
 
     /// Clusters that the caller may see: two queries, and one for the marker, however many there are.
@@ -152,12 +144,7 @@ impl Clusters<'_> {
         }
         let columns = [nodegroup::Column::Id, nodegroup::Column::Uuid];
         let query = paged(&self.0.db, groups_of(cluster), query, columns, page).await?;
-        query
-            .all(&self.0.db)
-            .await?
-            .into_iter()
-            .map(NodeGroup::try_from)
-            .collect()
+        all_groups(&self.0.db, &query).await
     }
 
     /// A node group of a cluster. A name of digits is a row id, as in Magnum.
@@ -169,11 +156,8 @@ impl Clusters<'_> {
                 None => groups_of(cluster).filter(nodegroup::Column::Name.eq(name.as_str())),
             },
         };
-        query
-            .one(&self.0.db)
-            .await?
-            .ok_or(StoreError::NotFound)?
-            .try_into()
+        let found = all_groups(&self.0.db, &query).await?.pop();
+        found.ok_or(StoreError::NotFound)
     }
 
     /// Clusters and nodes within the scope.
@@ -240,32 +224,25 @@ impl Clusters<'_> {
     }
 }
 
-/// A cluster with what is told of its template.
-#[derive(FromQueryResult)]
-struct WithTemplate {
-    #[sea_orm(nested)]
-    cluster: cluster::Model,
-    template_labels: Option<String>,
+/// Reads a row of [`with_templates`]; the node groups are to come.
+fn without_groups(row: &QueryResult) -> Result<ClusterRow, StoreError> {
+    let mut columns = Columns::of(row);
+    let cluster = cluster::Model::read(&mut columns)?.try_into()?;
+    let template_labels: Option<String> = columns.take()?;
+    Ok(ClusterRow {
+        cluster,
+        groups: Vec::new(),
+        template_labels: from_json("labels", template_labels.as_deref())?,
+    })
 }
 
-impl WithTemplate {
-    fn with(self, groups: Vec<NodeGroup>) -> Result<ClusterRow, StoreError> {
-        Ok(ClusterRow {
-            groups,
-            cluster: self.cluster.try_into()?,
-            template_labels: from_json("labels", self.template_labels.as_deref())?,
-        })
+/// The node group behind the columns of [`with_templates`]; `None` when the cluster has none.
+fn joined_group(row: &QueryResult) -> Result<Option<NodeGroup>, StoreError> {
+    let mut columns = Columns::of(row).skip(cluster::Column::iter().len() + 1);
+    match columns.peek::<Option<i32>>()? {
+        None => Ok(None),
+        Some(_) => Ok(Some(nodegroup::Model::read(&mut columns)?.try_into()?)),
     }
-}
-
-/// What the columns of a node group are called beside those of its cluster.
-const GROUP_PREFIX: &str = "group_";
-
-/// The node group in a row of a cluster that is joined with its groups; `None` when it has none.
-fn group(row: &QueryResult) -> Result<Option<nodegroup::Model>, DbErr> {
-    let id: Option<i32> = row.try_get(GROUP_PREFIX, nodegroup::Column::Id.as_str())?;
-    id.map(|_| nodegroup::Model::from_query_result(row, GROUP_PREFIX))
-        .transpose()
 }
 
 /// A query for clusters with the labels of their templates.
@@ -280,26 +257,23 @@ async fn with_parts(
     db: &impl ConnectionTrait,
     query: Select<cluster::Entity>,
 ) -> Result<Vec<ClusterRow>, StoreError> {
-    let rows: Vec<WithTemplate> = with_templates(query).into_model().all(db).await?;
-    let uuids: Vec<String> = rows.iter().map(|row| row.cluster.uuid.clone()).collect();
-    let mut groups: BTreeMap<String, Vec<NodeGroup>> = BTreeMap::new();
-    if !uuids.is_empty() {
-        let query = nodegroup::Entity::find()
-            .filter(nodegroup::Column::ClusterId.is_in(uuids))
-            .order_by_asc(nodegroup::Column::Id);
-        for row in query.all(db).await? {
-            groups
-                .entry(row.cluster_id.clone())
-                .or_default()
-                .push(row.try_into()?);
-        }
+    let rows = db.query_all(with_templates(query).as_query()).await?;
+    let mut clusters: Vec<_> = rows.iter().map(without_groups).collect::<Result<_, _>>()?;
+    if clusters.is_empty() {
+        return Ok(clusters);
     }
-    rows.into_iter()
-        .map(|row| {
-            let groups = groups.remove(&row.cluster.uuid).unwrap_or_default();
-            row.with(groups)
-        })
-        .collect()
+    let uuids = clusters.iter().map(|row| row.cluster.uuid.to_string());
+    let query = nodegroup::Entity::find()
+        .filter(nodegroup::Column::ClusterId.is_in(uuids))
+        .order_by_asc(nodegroup::Column::Id);
+    let mut groups: BTreeMap<ClusterId, Vec<NodeGroup>> = BTreeMap::new();
+    for group in all_groups(db, &query).await? {
+        groups.entry(group.cluster_id).or_default().push(group);
+    }
+    for row in &mut clusters {
+        row.groups = groups.remove(&row.cluster.uuid).unwrap_or_default();
+    }
+    Ok(clusters)
 }
 
 /// Refuses when a cluster is not what the caller has seen any more.
@@ -341,12 +315,17 @@ pub(crate) async fn load_groups(
     db: &impl ConnectionTrait,
     cluster: ClusterId,
 ) -> Result<Vec<NodeGroup>, StoreError> {
-    let query = groups_of(cluster).order_by_asc(nodegroup::Column::Id);
-    query
-        .all(db)
-        .await?
-        .into_iter()
-        .map(NodeGroup::try_from)
+    all_groups(db, &groups_of(cluster).order_by_asc(nodegroup::Column::Id)).await
+}
+
+/// The node groups of a query.
+async fn all_groups(
+    db: &impl ConnectionTrait,
+    query: &Select<nodegroup::Entity>,
+) -> Result<Vec<NodeGroup>, StoreError> {
+    let rows = db.query_all(query.as_query()).await?;
+    rows.iter()
+        .map(|row| nodegroup::Model::read(&mut Columns::of(row))?.try_into())
         .collect()
 }
 

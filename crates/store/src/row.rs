@@ -4,6 +4,7 @@
 pub(crate) mod answer;
 pub(crate) mod api_call;
 pub(crate) mod cluster;
+pub(crate) mod columns;
 pub(crate) mod health;
 pub(crate) mod ledger;
 pub(crate) mod node_token;

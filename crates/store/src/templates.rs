@@ -4,10 +4,11 @@ use jeroboam_types::{ClusterTemplate, TemplateId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    QuerySelect, QueryTrait, Select,
 };
 
 use crate::page::paged;
+use crate::row::columns::Columns;
 use crate::row::{cluster, template};
 use crate::scope::stored;
 use crate::{Answer, Filter, Ident, Page, Scope, Store, StoreError, answers};
@@ -60,25 +61,18 @@ impl Templates<'_> {
             Ident::Uuid(uuid) => visible(scope).filter(template::Column::Uuid.eq(stored(*uuid))),
             Ident::Name(name) => visible(scope).filter(template::Column::Name.eq(name.as_str())),
         };
-        let mut rows = query
-            .order_by_asc(template::Column::Id)
-            .limit(2)
-            .all(&self.0.db)
-            .await?;
-        match (rows.pop(), rows.is_empty()) {
+        let query = query.order_by_asc(template::Column::Id).limit(2);
+        let mut found = all(&self.0.db, &query).await?;
+        match (found.pop(), found.is_empty()) {
             (None, _) => Err(StoreError::NotFound),
-            (Some(row), true) => row.try_into(),
+            (Some(template), true) => Ok(template),
             (Some(_), false) => Err(StoreError::Ambiguous),
         }
     }
 
     /// A template that the caller may see by its row id, which cluster create accepts.
     pub async fn find_row(&self, scope: &Scope, id: i64) -> Result<ClusterTemplate, StoreError> {
-        let row = visible(scope)
-            .filter(template::Column::Id.eq(id))
-            .one(&self.0.db)
-            .await?;
-        row.ok_or(StoreError::NotFound)?.try_into()
+        one(&self.0.db, &visible(scope).filter(template::Column::Id.eq(id))).await
     }
 
     /// Templates that the caller may see.
@@ -102,22 +96,12 @@ impl Templates<'_> {
         }
         let columns = [template::Column::Id, template::Column::Uuid];
         let query = paged(&self.0.db, visible(scope), query, columns, page).await?;
-        query
-            .all(&self.0.db)
-            .await?
-            .into_iter()
-            .map(ClusterTemplate::try_from)
-            .collect()
+        all(&self.0.db, &query).await
     }
 
     /// A template, whoever may see it: what a cluster was made from.
     pub async fn load(&self, id: TemplateId) -> Result<ClusterTemplate, StoreError> {
-        let query = template::Entity::find().filter(template::Column::Uuid.eq(id.to_string()));
-        query
-            .one(&self.0.db)
-            .await?
-            .ok_or(StoreError::NotFound)?
-            .try_into()
+        one(&self.0.db, &with_uuid(id)).await
     }
 
     /// Writes everything of `after` but identity, owner and time of creation. [`StoreError::Stale`] when the
@@ -216,9 +200,7 @@ pub(crate) async fn refuse_changed(
     tx: &impl ConnectionTrait,
     seen: &ClusterTemplate,
 ) -> Result<(), StoreError> {
-    let query = template::Entity::find().filter(template::Column::Uuid.eq(seen.uuid.to_string()));
-    let present = query.one(tx).await?.ok_or(StoreError::NotFound)?;
-    match ClusterTemplate::try_from(present)? == *seen {
+    match one(tx, &with_uuid(seen.uuid)).await? == *seen {
         true => Ok(()),
         false => Err(StoreError::Stale),
     }
@@ -227,6 +209,29 @@ pub(crate) async fn refuse_changed(
 async fn references(db: &impl ConnectionTrait, id: TemplateId) -> Result<u64, StoreError> {
     let query = cluster::Entity::find().filter(cluster::Column::ClusterTemplateId.eq(id.to_string()));
     Ok(query.count(db).await?)
+}
+
+fn with_uuid(id: TemplateId) -> Select<template::Entity> {
+    template::Entity::find().filter(template::Column::Uuid.eq(id.to_string()))
+}
+
+/// The templates of a query.
+async fn all(
+    db: &impl ConnectionTrait,
+    query: &Select<template::Entity>,
+) -> Result<Vec<ClusterTemplate>, StoreError> {
+    let rows = db.query_all(query.as_query()).await?;
+    rows.iter()
+        .map(|row| template::Model::read(&mut Columns::of(row))?.try_into())
+        .collect()
+}
+
+/// The only one of a query.
+async fn one(
+    db: &impl ConnectionTrait,
+    query: &Select<template::Entity>,
+) -> Result<ClusterTemplate, StoreError> {
+    all(db, query).await?.pop().ok_or(StoreError::NotFound)
 }
 
 /// The caller's own, and what is public and not hidden; for an administrator all.

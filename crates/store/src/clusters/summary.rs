@@ -10,6 +10,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait, Select,
 };
 
+use crate::row::columns::Columns;
 use crate::row::{cluster, damaged, from_json, nodegroup, parsed};
 use crate::{Store, StoreError};
 
@@ -67,13 +68,7 @@ pub(super) async fn load(
         return Ok(Vec::new());
     }
     let mut sizes = sizes(store, query).await?;
-    rows.iter()
-        .map(|row| {
-            let uuid: String = row.try_get_by_index(0)?;
-            let size = sizes.remove(&uuid).unwrap_or_default();
-            read(row, &uuid, size)
-        })
-        .collect()
+    rows.iter().map(|row| read(row, &mut sizes)).collect()
 }
 
 /// Numbers of nodes.
@@ -103,8 +98,9 @@ async fn sizes(store: &Store, query: Select<cluster::Entity>) -> Result<HashMap<
         .into_query();
     let mut sizes: HashMap<String, Size> = HashMap::new();
     for row in store.db.query_all(&groups).await? {
-        let (cluster, role): (String, Option<String>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        let nodes: Option<i32> = row.try_get_by_index(2)?;
+        let mut columns = Columns::of(&row);
+        let (cluster, role): (String, Option<String>) = (columns.take()?, columns.take()?);
+        let nodes: Option<i32> = columns.take()?;
         let size = sizes.entry(cluster).or_default();
         let count = match role.as_deref() == Some(ROLE_MASTER) {
             true => &mut size.masters,
@@ -115,26 +111,29 @@ async fn sizes(store: &Store, query: Select<cluster::Entity>) -> Result<HashMap<
     Ok(sizes)
 }
 
-fn read(row: &QueryResult, uuid: &str, size: Size) -> Result<ClusterSummary, StoreError> {
-    let (template, status): (String, String) = (row.try_get_by_index(2)?, row.try_get_by_index(10)?);
-    let (labels, health): (Option<String>, Option<String>) =
-        (row.try_get_by_index(5)?, row.try_get_by_index(11)?);
+fn read(row: &QueryResult, sizes: &mut HashMap<String, Size>) -> Result<ClusterSummary, StoreError> {
+    let mut columns = Columns::of(row);
+    let uuid: String = columns.take()?;
+    let size = sizes.remove(&uuid).unwrap_or_default();
     Ok(ClusterSummary {
-        uuid: parsed("uuid", uuid)?,
-        name: ClusterName::try_from(row.try_get_by_index::<String>(1)?)
-            .map_err(|error| damaged("name", error))?,
-        cluster_template_id: parsed("cluster_template_id", &template)?,
-        keypair: row.try_get_by_index(3)?,
-        docker_volume_size: row.try_get_by_index(4)?,
-        labels: from_json("labels", labels.as_deref())?,
-        master_flavor_id: row.try_get_by_index(6)?,
-        flavor_id: row.try_get_by_index(7)?,
-        create_timeout: row.try_get_by_index(8)?,
-        stack_id: row.try_get_by_index(9)?,
-        status: parsed("status", &status)?,
-        health_status: health.as_deref().map(cluster::health).transpose()?,
-        discovery_url: row.try_get_by_index(12)?,
-        floating_ip_enabled: row.try_get_by_index(13)?,
+        uuid: parsed("uuid", &uuid)?,
+        name: ClusterName::try_from(columns.take::<String>()?).map_err(|error| damaged("name", error))?,
+        cluster_template_id: parsed("cluster_template_id", &columns.take::<String>()?)?,
+        keypair: columns.take()?,
+        docker_volume_size: columns.take()?,
+        labels: from_json("labels", columns.take::<Option<String>>()?.as_deref())?,
+        master_flavor_id: columns.take()?,
+        flavor_id: columns.take()?,
+        create_timeout: columns.take()?,
+        stack_id: columns.take()?,
+        status: parsed("status", &columns.take::<String>()?)?,
+        health_status: columns
+            .take::<Option<String>>()?
+            .as_deref()
+            .map(cluster::health)
+            .transpose()?,
+        discovery_url: columns.take()?,
+        floating_ip_enabled: columns.take()?,
         node_count: size.others,
         master_count: size.masters,
     })

@@ -4,6 +4,7 @@ use jeroboam_types::{Cluster, ClusterName, HealthStatus};
 use sea_orm::entity::prelude::*;
 use sea_orm::{ActiveValue, IntoActiveModel};
 
+use super::columns::by_position;
 use super::{damaged, from_json, json, moment, parsed, utc};
 use crate::StoreError;
 
@@ -43,6 +44,40 @@ pub struct Model {
     pub etcd_ca_cert_ref: Option<String>,
     pub front_proxy_ca_cert_ref: Option<String>,
 }
+
+by_position!(
+    id,
+    created_at,
+    updated_at,
+    uuid,
+    project_id,
+    user_id,
+    name,
+    cluster_template_id,
+    keypair,
+    docker_volume_size,
+    labels,
+    master_flavor_id,
+    flavor_id,
+    fixed_network,
+    fixed_subnet,
+    floating_ip_enabled,
+    master_lb_enabled,
+    create_timeout,
+    discovery_url,
+    stack_id,
+    status,
+    status_reason,
+    health_status,
+    health_status_reason,
+    api_address,
+    coe_version,
+    container_version,
+    ca_cert_ref,
+    magnum_cert_ref,
+    etcd_ca_cert_ref,
+    front_proxy_ca_cert_ref
+);
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {

@@ -5,6 +5,7 @@ use jeroboam_types::nodegroup::first_nodes;
 use sea_orm::entity::prelude::*;
 use sea_orm::{ActiveValue, IntoActiveModel};
 
+use super::columns::by_position;
 use super::{from_json, json, moment, parsed, utc};
 use crate::StoreError;
 
@@ -40,6 +41,34 @@ pub struct Model {
     /// Where the group stands between revisions; null for one that has never been upgraded.
     pub roll: Option<String>,
 }
+
+by_position!(
+    id,
+    created_at,
+    updated_at,
+    uuid,
+    name,
+    cluster_id,
+    project_id,
+    docker_volume_size,
+    labels,
+    flavor_id,
+    image_id,
+    node_addresses,
+    node_count,
+    max_node_count,
+    min_node_count,
+    role,
+    is_default,
+    stack_id,
+    status,
+    status_reason,
+    version,
+    node_labels,
+    node_taints,
+    nodes,
+    roll
+);
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}

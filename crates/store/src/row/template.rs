@@ -4,6 +4,7 @@ use jeroboam_types::{ClusterTemplate, Coe, ServerType};
 use sea_orm::entity::prelude::*;
 use sea_orm::{ActiveValue, IntoActiveModel};
 
+use super::columns::by_position;
 use super::{damaged, from_json, json, moment, parsed, utc};
 use crate::StoreError;
 
@@ -48,6 +49,45 @@ pub struct Model {
     pub floating_ip_enabled: Option<bool>,
     pub tags: Option<String>,
 }
+
+by_position!(
+    id,
+    created_at,
+    updated_at,
+    uuid,
+    project_id,
+    user_id,
+    name,
+    coe,
+    image_id,
+    flavor_id,
+    master_flavor_id,
+    keypair_id,
+    external_network_id,
+    fixed_network,
+    fixed_subnet,
+    dns_nameserver,
+    network_driver,
+    volume_driver,
+    apiserver_port,
+    docker_volume_size,
+    docker_storage_driver,
+    cluster_distro,
+    driver,
+    http_proxy,
+    https_proxy,
+    no_proxy,
+    insecure_registry,
+    labels,
+    server_type,
+    registry_enabled,
+    tls_disabled,
+    public,
+    hidden,
+    master_lb_enabled,
+    floating_ip_enabled,
+    tags
+);
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
