@@ -4,9 +4,10 @@
 //! when. Of two that would write the same answer at once one fails, with everything that it wanted to make.
 
 use jeroboam_types::Millis;
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::row::answer::{self, Column};
+use crate::unbroken::Transaction;
 use crate::{Store, StoreError};
 
 /// Questions and changes about kept answers.
@@ -63,7 +64,7 @@ impl Answers<'_> {
 }
 
 /// Keeps an answer, before anything else of its transaction. [`StoreError::Conflict`] when another request was first.
-pub(crate) async fn keep(tx: &DatabaseTransaction, answer: &Answer) -> Result<(), StoreError> {
+pub(crate) async fn keep(tx: &Transaction, answer: &Answer) -> Result<(), StoreError> {
     answer::Entity::delete_many()
         .filter(Column::Digest.eq(answer.digest.as_str()))
         .filter(Column::CreatedMs.lte(answer.forget.0))

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::row::api_call::{self, Column, Entity, Model};
 use crate::row::parsed;
+use crate::unbroken::Transaction;
 use crate::{Engine, StoreError};
 
 /// How far a call is.
@@ -143,7 +144,7 @@ impl Engine<'_> {
 }
 
 /// Removes every call of a cluster.
-pub(crate) async fn forget(tx: &sea_orm::DatabaseTransaction, cluster: &str) -> Result<(), StoreError> {
+pub(crate) async fn forget(tx: &Transaction, cluster: &str) -> Result<(), StoreError> {
     api_call::Entity::delete_many()
         .filter(Column::ClusterUuid.eq(cluster))
         .exec(tx)

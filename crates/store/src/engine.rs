@@ -18,10 +18,11 @@ use jeroboam_types::{
     Cluster, ClusterId, ClusterTemplate, Labels, Millis, NodeGroup, NodeGroupId, Status, TemplateId,
 };
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use crate::clusters::{load_groups, load_ledger};
 use crate::row::{cluster, template, work};
+use crate::unbroken::Transaction;
 use crate::{Store, StoreError};
 
 pub use age::Oldest;
@@ -240,7 +241,7 @@ async fn held(db: &impl ConnectionTrait, claim: &Claim) -> Result<work::Model, S
 }
 
 /// Locks the work row for the transaction if the claim still holds it. The first statement of every write.
-pub(crate) async fn fence(tx: &DatabaseTransaction, claim: &Claim) -> Result<(), StoreError> {
+pub(crate) async fn fence(tx: &Transaction, claim: &Claim) -> Result<(), StoreError> {
     let locked = work::Entity::update_many()
         .col_expr(work::Column::LeaseOwner, Expr::value(claim.owner.as_str()))
         .filter(work::Column::ClusterUuid.eq(claim.cluster.to_string()))

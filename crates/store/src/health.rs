@@ -11,13 +11,12 @@ use jeroboam_driver::Ask;
 use jeroboam_types::repair::Memory;
 use jeroboam_types::{ClusterId, HealthStatus, Millis, Status};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::clusters::with_health;
 use crate::row::health::{Column, Entity};
 use crate::row::{cluster, from_json, health, json, parsed, work};
+use crate::unbroken::Transaction;
 use crate::{GoalKind, Store, StoreError};
 
 /// Looks at the health of clusters.
@@ -191,11 +190,7 @@ impl Health<'_> {
 }
 
 /// Has a cluster looked at soon, now that the work on it has ended.
-pub(crate) async fn wake(
-    tx: &DatabaseTransaction,
-    cluster: ClusterId,
-    now: Millis,
-) -> Result<(), StoreError> {
+pub(crate) async fn wake(tx: &Transaction, cluster: ClusterId, now: Millis) -> Result<(), StoreError> {
     let row = health::ActiveModel {
         cluster_uuid: ActiveValue::Set(cluster.to_string()),
         due_ms: ActiveValue::Set(now.0),
@@ -212,7 +207,7 @@ pub(crate) async fn wake(
 }
 
 /// Writes what is to be remembered together with a repair; [`StoreError::Stale`] when it is another one's turn.
-pub(crate) async fn keep(tx: &DatabaseTransaction, turn: &Turn) -> Result<(), StoreError> {
+pub(crate) async fn keep(tx: &Transaction, turn: &Turn) -> Result<(), StoreError> {
     let kept = Entity::update_many()
         .col_expr(Column::Memory, Expr::value(json(&turn.memory)?))
         .filter(Column::ClusterUuid.eq(turn.cluster.to_string()))
@@ -226,7 +221,7 @@ pub(crate) async fn keep(tx: &DatabaseTransaction, turn: &Turn) -> Result<(), St
 }
 
 /// Forgets a cluster.
-pub(crate) async fn forget(tx: &DatabaseTransaction, cluster: &str) -> Result<(), StoreError> {
+pub(crate) async fn forget(tx: &Transaction, cluster: &str) -> Result<(), StoreError> {
     Entity::delete_many()
         .filter(Column::ClusterUuid.eq(cluster))
         .exec(tx)

@@ -26,6 +26,7 @@ mod sealed;
 mod services;
 mod store;
 mod templates;
+mod unbroken;
 mod url;
 
 pub use answers::{Answer, Answers};

@@ -8,6 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 use crate::engine::fence;
 use crate::row::node_token::{self, Column, Entity, Model};
 use crate::row::parsed;
+use crate::unbroken::Transaction;
 use crate::{Claim, Engine, StoreError};
 
 /// A token as it is known to the service.
@@ -105,7 +106,7 @@ impl Engine<'_> {
 }
 
 /// Removes every token of a cluster.
-pub(crate) async fn forget(tx: &sea_orm::DatabaseTransaction, cluster: &str) -> Result<(), StoreError> {
+pub(crate) async fn forget(tx: &Transaction, cluster: &str) -> Result<(), StoreError> {
     node_token::Entity::delete_many()
         .filter(Column::ClusterUuid.eq(cluster))
         .exec(tx)

@@ -2,14 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use jeroboam_types::ProjectId;
-use sea_orm::{
-    ActiveValue, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, Select,
-};
+use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Select};
 use serde::Serialize;
 
 use crate::page::paged;
 use crate::row::moment;
 use crate::row::quota::{self, Column};
+use crate::unbroken::Transaction;
 use crate::{Answer, Page, Store, StoreError, answers};
 
 /// The only resource that is limited.
@@ -157,7 +156,7 @@ async fn present(
 }
 
 /// Holds the row until the transaction ends, and checks that it is what the caller has seen.
-async fn unchanged(tx: &DatabaseTransaction, before: &QuotaRow) -> Result<(), StoreError> {
+async fn unchanged(tx: &Transaction, before: &QuotaRow) -> Result<(), StoreError> {
     let hold = quota::ActiveModel {
         resource: ActiveValue::Set(before.resource.clone()),
         ..Default::default()

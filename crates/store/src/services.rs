@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder,
-};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder};
 
 use crate::row::moment;
 use crate::row::service::{self, Column};
+use crate::unbroken::Transaction;
 use crate::{Store, StoreError};
 
 /// Questions and changes about running processes.
@@ -80,12 +79,7 @@ impl Services<'_> {
     }
 }
 
-async fn beat(
-    tx: &DatabaseTransaction,
-    host: &str,
-    binary: &str,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+async fn beat(tx: &Transaction, host: &str, binary: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let done = service::Entity::update_many()
         .col_expr(Column::ReportCount, Expr::col(Column::ReportCount).add(1))
         .col_expr(Column::LastSeenUp, Expr::value(moment(now)))

@@ -12,11 +12,12 @@ use sea_orm::sqlx::postgres::PgPoolOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sea_orm::sqlx::{ConnectOptions, Connection};
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbBackend, IsolationLevel, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    DatabaseConnection, DbBackend, IsolationLevel, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use crate::unbroken::{Transaction, Unbroken};
 use crate::url::{self, Target};
 use crate::{Answers, Clusters, Engine, Health, Quotas, Services, StoreError, Templates, migration};
 
@@ -29,7 +30,7 @@ const RESTED: Duration = Duration::from_secs(1);
 /// The database. Clones share its connections.
 #[derive(Clone)]
 pub struct Store {
-    pub(crate) db: DatabaseConnection,
+    pub(crate) db: Unbroken<DatabaseConnection>,
     /// SQLite lets one write at a time; waiting here is fair and costs no polling.
     turn: Option<Arc<Mutex<()>>>,
     /// The SQLite file, if this process has just made it.
@@ -98,7 +99,7 @@ impl Store {
         };
         let is_sqlite = db.get_database_backend() == DbBackend::Sqlite;
         Ok(Self {
-            db,
+            db: Unbroken::new(db),
             turn: is_sqlite.then(Arc::default),
             new_file,
         })
@@ -214,11 +215,11 @@ impl Store {
             },
             _ => TransactionOptions::default(),
         };
-        // A task ends what it has begun also when nobody waits for it any more. MySQL's driver, given up between sending
-        // BEGIN and hearing of it, would put the connection back with a transaction that it does not know of.
+        // As with statements: MySQL's driver, given up between sending BEGIN and hearing of it, would put the connection
+        // back with a transaction that it does not know of.
         let db = self.db.clone();
         let begun = tokio::spawn(async move {
-            let inner = db.begin_with_options(options).await?;
+            let inner = Unbroken::new(db.begin_with_options(options).await?);
             Ok(Tx { inner, _turn: turn })
         });
         begun.await.map_err(StoreError::internal)?
@@ -227,14 +228,14 @@ impl Store {
 
 /// A transaction that writes. Dropped, it is rolled back.
 pub(crate) struct Tx {
-    inner: DatabaseTransaction,
+    inner: Transaction,
     _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl std::ops::Deref for Tx {
-    type Target = DatabaseTransaction;
+    type Target = Transaction;
 
-    fn deref(&self) -> &DatabaseTransaction {
+    fn deref(&self) -> &Transaction {
         &self.inner
     }
 }
@@ -242,17 +243,22 @@ impl std::ops::Deref for Tx {
 impl Tx {
     /// Commits a success, rolls back a failure, and passes the result on.
     pub(crate) async fn finish<T, E: From<StoreError>>(self, result: Result<T, E>) -> Result<T, E> {
-        match result {
-            Ok(value) => {
-                self.inner.commit().await.map_err(StoreError::from)?;
-                Ok(value)
+        let Self { inner, _turn: turn } = self;
+        let is_success = result.is_ok();
+        let ended = tokio::spawn(async move {
+            let _turn = turn;
+            let inner = inner.into_inner()?;
+            match is_success {
+                true => inner.commit().await?,
+                false => inner.rollback().await?,
             }
-            Err(error) => {
-                // What went wrong first is what the caller must hear; a lost connection rolls back by itself.
-                let _ = self.inner.rollback().await;
-                Err(error)
-            }
-        }
+            Ok(())
+        });
+        let ended = ended.await.map_err(StoreError::internal).flatten();
+        // What went wrong first is what the caller must hear; a lost connection rolls back by itself.
+        let value = result?;
+        ended?;
+        Ok(value)
     }
 }
 

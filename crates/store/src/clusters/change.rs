@@ -11,11 +11,12 @@ use jeroboam_plan::{Ledger, Phase};
 use jeroboam_types::status::Operation;
 use jeroboam_types::{Change, Cluster, ClusterId, ClusterTemplate, HealthStatus, Millis, NodeGroup, Status};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 use thiserror::Error;
 
 use super::{ClusterRow, Clusters, load_groups, load_ledger, refuse_changed};
 use crate::row::{cluster, fitting, json, ledger, moment_of, nodegroup, parsed, template, work};
+use crate::unbroken::Transaction;
 use crate::{Answer, GoalKind, StoreError, Turn, answers, health};
 
 /// What is asked of a cluster now, to work out a change from.
@@ -225,7 +226,7 @@ pub(crate) fn with_health(
 
 /// The work row, held until the transaction ends: every transaction about a cluster takes it first, so that no two
 /// wait for each other.
-async fn lock(tx: &DatabaseTransaction, cluster: ClusterId) -> Result<work::Model, StoreError> {
+async fn lock(tx: &Transaction, cluster: ClusterId) -> Result<work::Model, StoreError> {
     let uuid = cluster.to_string();
     let locked = work::Entity::update_many()
         .col_expr(work::Column::ClusterUuid, Expr::value(uuid.as_str()))
@@ -240,11 +241,7 @@ async fn lock(tx: &DatabaseTransaction, cluster: ClusterId) -> Result<work::Mode
 }
 
 /// The cluster's status, if it allows the change.
-async fn check_status(
-    tx: &DatabaseTransaction,
-    cluster: ClusterId,
-    change: Change,
-) -> Result<Status, ChangeError> {
+async fn check_status(tx: &Transaction, cluster: ClusterId, change: Change) -> Result<Status, ChangeError> {
     let row = cluster::Entity::find()
         .filter(cluster::Column::Uuid.eq(cluster.to_string()))
         .one(tx)
@@ -258,7 +255,7 @@ async fn check_status(
 }
 
 async fn write_cluster(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     cluster: ClusterId,
     change: cluster::ActiveModel,
 ) -> Result<(), ChangeError> {
@@ -271,7 +268,7 @@ async fn write_cluster(
 }
 
 async fn request(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     change: &ClusterChange,
     seen: Option<Seen<'_>>,
 ) -> Result<(), ChangeError> {
@@ -350,7 +347,7 @@ async fn request(
 }
 
 /// Refuses when a node group is not what the caller has seen any more.
-async fn refuse_changed_group(tx: &DatabaseTransaction, seen: &NodeGroup) -> Result<(), StoreError> {
+async fn refuse_changed_group(tx: &Transaction, seen: &NodeGroup) -> Result<(), StoreError> {
     let query = nodegroup::Entity::find().filter(nodegroup::Column::Uuid.eq(seen.uuid.to_string()));
     let present = query.one(tx).await?.ok_or(StoreError::NotFound)?;
     match NodeGroup::try_from(present)? == *seen {
@@ -361,11 +358,7 @@ async fn refuse_changed_group(tx: &DatabaseTransaction, seen: &NodeGroup) -> Res
 
 /// Lets everything that failed be cleared away and made anew, and gives what an operation that ended was still
 /// waiting for the time of this one.
-async fn try_again(
-    tx: &DatabaseTransaction,
-    change: &ClusterChange,
-    had_ended: bool,
-) -> Result<(), ChangeError> {
+async fn try_again(tx: &Transaction, change: &ClusterChange, had_ended: bool) -> Result<(), ChangeError> {
     let of_cluster = ledger::Column::ClusterUuid.eq(change.cluster.to_string());
     let anew = ledger::ActiveModel {
         phase: ActiveValue::Set(Phase::Dropping.as_str().to_owned()),

@@ -5,13 +5,13 @@ use jeroboam_types::status::Operation;
 use jeroboam_types::{Cluster, ClusterTemplate, Millis, NodeGroup, ProjectId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter,
+    ActiveValue, ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
 };
 use thiserror::Error;
 
 use super::Clusters;
 use crate::row::{cluster, fitting, json, nodegroup, project, quota, sealed, work};
+use crate::unbroken::Transaction;
 use crate::{Answer, CLUSTER_RESOURCE, GoalKind, Sealed, StoreError, answers, templates};
 
 /// A cluster to be made.
@@ -110,7 +110,7 @@ impl Clusters<'_> {
 }
 
 async fn create(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     new: &NewCluster,
     limit: Option<u64>,
     template: Option<&ClusterTemplate>,
@@ -165,7 +165,7 @@ async fn create(
 }
 
 /// The limit that an administrator set for the project.
-async fn own_limit(tx: &DatabaseTransaction, project_id: &ProjectId) -> Result<Option<u64>, StoreError> {
+async fn own_limit(tx: &Transaction, project_id: &ProjectId) -> Result<Option<u64>, StoreError> {
     let query = quota::Entity::find()
         .filter(quota::Column::ProjectId.eq(project_id.as_str()))
         .filter(quota::Column::Resource.eq(CLUSTER_RESOURCE));

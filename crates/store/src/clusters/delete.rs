@@ -4,10 +4,11 @@ use jeroboam_plan::Phase;
 use jeroboam_types::status::Operation;
 use jeroboam_types::{ClusterId, Millis, Status};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{ClusterRow, Clusters, refuse_changed};
 use crate::row::{cluster, fitting, ledger, moment_of, nodegroup, work};
+use crate::unbroken::Transaction;
 use crate::{GoalKind, StoreError};
 
 impl Clusters<'_> {
@@ -40,7 +41,7 @@ impl Clusters<'_> {
 }
 
 async fn request(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     cluster: ClusterId,
     now: Millis,
     deadline: Millis,

@@ -1,12 +1,13 @@
 //! Ends of the work on a wish. An outcome of a wish that is no longer the present one is refused.
 
 use jeroboam_types::{Millis, NodeGroup};
-use sea_orm::{ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::progress::write_addresses;
 use super::{Claim, Engine, Settlement, Upgraded, fence, held};
 use crate::row::work::{self, NEVER};
 use crate::row::{cluster, fitting, json, ledger, moment_of, nodegroup, sealed, template};
+use crate::unbroken::Transaction;
 use crate::{StoreError, health};
 
 impl Engine<'_> {
@@ -57,11 +58,7 @@ impl Engine<'_> {
 }
 
 /// Holds the work row if the claim is held and the generation is the present one.
-async fn fence_generation(
-    tx: &DatabaseTransaction,
-    claim: &Claim,
-    generation: i64,
-) -> Result<(), StoreError> {
+async fn fence_generation(tx: &Transaction, claim: &Claim, generation: i64) -> Result<(), StoreError> {
     fence(tx, claim).await?;
     if held(tx, claim).await?.generation == generation {
         Ok(())
@@ -70,7 +67,7 @@ async fn fence_generation(
     }
 }
 
-async fn settle(tx: &DatabaseTransaction, claim: &Claim, settlement: &Settlement) -> Result<(), StoreError> {
+async fn settle(tx: &Transaction, claim: &Claim, settlement: &Settlement) -> Result<(), StoreError> {
     fence_generation(tx, claim, settlement.generation).await?;
     let uuid = claim.cluster.to_string();
     let settled = work::ActiveModel {
@@ -137,11 +134,7 @@ async fn settle(tx: &DatabaseTransaction, claim: &Claim, settlement: &Settlement
     write_addresses(tx, claim.cluster, &settlement.node_addresses).await
 }
 
-async fn write_rolls(
-    tx: &DatabaseTransaction,
-    claim: &Claim,
-    groups: &[NodeGroup],
-) -> Result<(), StoreError> {
+async fn write_rolls(tx: &Transaction, claim: &Claim, groups: &[NodeGroup]) -> Result<(), StoreError> {
     for group in groups {
         nodegroup::Entity::update_many()
             .set(nodegroup::advance(group)?)
@@ -154,7 +147,7 @@ async fn write_rolls(
 }
 
 /// Records the template that a cluster is of now, if it is still there.
-async fn record(tx: &DatabaseTransaction, claim: &Claim, upgraded: &Upgraded) -> Result<(), StoreError> {
+async fn record(tx: &Transaction, claim: &Claim, upgraded: &Upgraded) -> Result<(), StoreError> {
     let (uuid, template) = (claim.cluster.to_string(), upgraded.template.to_string());
     let known = template::Entity::find().filter(template::Column::Uuid.eq(template.as_str()));
     if known.count(tx).await? == 0 {
@@ -184,7 +177,7 @@ async fn record(tx: &DatabaseTransaction, claim: &Claim, upgraded: &Upgraded) ->
     Ok(())
 }
 
-async fn forget(tx: &DatabaseTransaction, claim: &Claim, generation: i64) -> Result<(), StoreError> {
+async fn forget(tx: &Transaction, claim: &Claim, generation: i64) -> Result<(), StoreError> {
     fence_generation(tx, claim, generation).await?;
     let uuid = claim.cluster.to_string();
     let left = ledger::Entity::find()

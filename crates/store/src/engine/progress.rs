@@ -2,13 +2,12 @@
 
 use jeroboam_types::{ClusterId, NodeGroupId};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{
-    ActiveValue, ColumnTrait, DatabaseTransaction, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter,
-};
+use sea_orm::{ActiveValue, ColumnTrait, EntityTrait, Iterable, PrimaryKeyToColumn, QueryFilter};
 
 use super::{Claim, ClusterProgress, Engine, LedgerChange, fence, folded, held};
 use crate::StoreError;
 use crate::row::{cluster, fitting, json, ledger, nodegroup};
+use crate::unbroken::Transaction;
 
 /// Rows in one statement.
 const BATCH: usize = 200;
@@ -45,7 +44,7 @@ impl Engine<'_> {
     }
 }
 
-async fn write(tx: &DatabaseTransaction, claim: &Claim, changes: &[LedgerChange]) -> Result<i64, StoreError> {
+async fn write(tx: &Transaction, claim: &Claim, changes: &[LedgerChange]) -> Result<i64, StoreError> {
     fence(tx, claim).await?;
     let changes = folded(changes);
     let removed: Vec<&str> = changes
@@ -79,7 +78,7 @@ async fn write(tx: &DatabaseTransaction, claim: &Claim, changes: &[LedgerChange]
 
 /// Writes the addresses of the nodes of some groups.
 pub(super) async fn write_addresses(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     cluster: ClusterId,
     groups: &[(NodeGroupId, Vec<String>)],
 ) -> Result<(), StoreError> {

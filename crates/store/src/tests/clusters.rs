@@ -202,7 +202,7 @@ async fn a_list_takes_the_same_number_of_queries_however_long_it_is() {
     on_each(async |mut store| {
         let queries = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&queries);
-        store.db.set_metric_callback(move |_| {
+        store.db.on_statement(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
         let new = stored_cluster(&store).await;

@@ -1,8 +1,11 @@
 //! What the store says when the database cannot.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, Statement};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::fixture::{POOL, new_cluster, on_each, stored_cluster};
 use crate::{CreateError, Ident, Scope, Store, StoreError};
@@ -87,7 +90,7 @@ async fn a_database_that_cannot_be_reached_is_said_without_the_password() {
 async fn a_write_that_is_given_up_leaves_no_transaction_behind() {
     on_each(async |store| {
         for round in 0..400 {
-            let patience = std::time::Duration::from_micros(5 * round);
+            let patience = Duration::from_micros(5 * round);
             let _ = tokio::time::timeout(patience, store.begin()).await;
         }
         for _ in 0..2 * POOL {
@@ -96,4 +99,50 @@ async fn a_write_that_is_given_up_leaves_no_transaction_behind() {
         }
     })
     .await;
+}
+
+/// A way to a server on which its answers come drop by drop.
+async fn slow_way(server: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&server).await.unwrap();
+            let (mut questions, mut out) = client.into_split();
+            let (mut answers, mut to_server) = server.into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut questions, &mut to_server).await });
+            tokio::spawn(async move {
+                let mut drop = [0; 100];
+                while let Ok(length @ 1..) = answers.read(&mut drop).await {
+                    out.write_all(&drop[..length]).await?;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Ok::<_, std::io::Error>(())
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_question_that_is_given_up_in_the_middle_of_its_answer_leaves_the_connection_in_order() {
+    let urls = std::env::var("JEROBOAM_TEST_DATABASES").unwrap_or_default();
+    for url in urls.split(',').filter(|url| !url.is_empty()) {
+        let (before, server) = url.split_once('@').unwrap();
+        let (server, database) = server.split_once('/').unwrap();
+        let way = slow_way(server.to_owned()).await;
+        let store = Store::connect(&format!("{before}@{way}/{database}"), 1)
+            .await
+            .unwrap();
+        let ask = async |sql: &str| {
+            let statement = Statement::from_string(store.db.get_database_backend(), sql);
+            let row = store.db.query_one_raw(statement).await.unwrap().unwrap();
+            row.try_get_by_index::<String>(0).unwrap()
+        };
+        assert_eq!(ask("SELECT 'first'").await, "first", "{url}");
+        let long = ask("SELECT REPEAT('x', 50000)");
+        let given_up = tokio::time::timeout(Duration::from_millis(150), long).await;
+        assert!(given_up.is_err(), "{url}: the answer takes half a second");
+        assert_eq!(ask("SELECT 'next'").await, "next", "{url}");
+    }
 }

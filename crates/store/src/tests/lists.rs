@@ -12,7 +12,7 @@ use crate::{Filter, Ident, NewCluster, Page, Scope, SortKey, Store, Table};
 fn counting(store: &Store) -> (Store, Arc<AtomicUsize>) {
     let (mut store, count) = (store.clone(), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&count);
-    store.db.set_metric_callback(move |_| {
+    store.db.on_statement(move |_| {
         counted.fetch_add(1, Ordering::Relaxed);
     });
     (store, count)

@@ -5,6 +5,7 @@ use sea_orm::sqlx::mysql::MySqlPoolOptions;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use super::fixture::{new_cluster, on_each, project, template};
+use crate::unbroken::Unbroken;
 use crate::{CreateError, Ident, InUse, Page, Scope, Store, StoreError};
 
 #[tokio::test]
@@ -63,7 +64,7 @@ async fn a_template_without_an_answer_to_keep_is_made_by_one_statement() {
         let options = store.db.get_mysql_connection_pool().connect_options();
         let one = MySqlPoolOptions::new().max_connections(1);
         let mut alone = store.clone();
-        alone.db = one.connect_lazy_with((*options).clone()).into();
+        alone.db = Unbroken::new(one.connect_lazy_with((*options).clone()).into());
         let before = sent(&alone).await;
         alone.templates().insert(&template("p1", "t")).await.unwrap();
         assert_eq!(sent(&alone).await - before, 2);
