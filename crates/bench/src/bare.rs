@@ -13,8 +13,10 @@ use chrono::{NaiveDateTime, Utc};
 use serde::Deserialize;
 use serde::ser::{Error as _, Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
+use sqlx::MySql;
 use sqlx::Row as _;
-use sqlx::mysql::{MySqlPool, MySqlPoolOptions, MySqlRow};
+use sqlx::mysql::{MySqlArguments, MySqlPool, MySqlPoolOptions, MySqlRow};
+
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -103,6 +105,15 @@ where
     object.serialize_entry(name, &value)
 }
 
+/// Runs a query to its end also when the client hangs up, as the store does: the pool would lose the connection.
+async fn all(
+    site: &Site,
+    query: sqlx::query::Query<'static, MySql, MySqlArguments>,
+) -> Result<Vec<MySqlRow>, Failed> {
+    let pool = site.pool.clone();
+    Ok(tokio::spawn(async move { query.fetch_all(&pool).await }).await??)
+}
+
 struct Failed(String);
 
 impl<E: std::fmt::Display> From<E> for Failed {
@@ -135,23 +146,17 @@ struct Limit {
 async fn templates(State(site): State<Arc<Site>>) -> Result<Response, Failed> {
     let sql = select("cluster_template", TEMPLATE)
         + " WHERE project_id = ? OR (public = 1 AND hidden = 0) ORDER BY id LIMIT 1001";
-    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&site.project);
-    json(
-        StatusCode::OK,
-        &Rows(&query.fetch_all(&site.pool).await?, TEMPLATE),
-    )
+    let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(site.project.clone());
+    json(StatusCode::OK, &Rows(&all(&site, query).await?, TEMPLATE))
 }
 
 async fn template(State(site): State<Arc<Site>>, Path(uuid): Path<String>) -> Result<Response, Failed> {
     let sql = select("cluster_template", TEMPLATE)
         + " WHERE (project_id = ? OR (public = 1 AND hidden = 0)) AND uuid = ? ORDER BY id LIMIT 2";
     let query = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(&site.project)
+        .bind(site.project.clone())
         .bind(uuid);
-    json(
-        StatusCode::OK,
-        &Rows(&query.fetch_all(&site.pool).await?, TEMPLATE),
-    )
+    json(StatusCode::OK, &Rows(&all(&site, query).await?, TEMPLATE))
 }
 
 async fn clusters(
@@ -161,16 +166,16 @@ async fn clusters(
     let limit = limit.unwrap_or(1_000).saturating_add(1);
     let sql = select("cluster", SUMMARY) + " WHERE project_id = ? ORDER BY id LIMIT ?";
     let query = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(&site.project)
+        .bind(site.project.clone())
         .bind(limit);
-    let clusters = query.fetch_all(&site.pool).await?;
+    let clusters = all(&site, query).await?;
     let sql = select("nodegroup", SIZES)
         + " WHERE cluster_id IN (SELECT uuid FROM
             (SELECT uuid FROM cluster WHERE project_id = ? ORDER BY id LIMIT ?) AS page)";
     let query = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(&site.project)
+        .bind(site.project.clone())
         .bind(limit);
-    let groups = query.fetch_all(&site.pool).await?;
+    let groups = all(&site, query).await?;
     json(StatusCode::OK, &(Rows(&clusters, SUMMARY), Rows(&groups, SIZES)))
 }
 
@@ -184,9 +189,9 @@ async fn cluster(State(site): State<Arc<Site>>, Path(uuid): Path<String>) -> Res
         names(GROUP, "g.")
     );
     let query = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(&site.project)
-        .bind(&uuid);
-    let rows = query.fetch_all(&site.pool).await?;
+        .bind(site.project.clone())
+        .bind(uuid);
+    let rows = all(&site, query).await?;
     json(StatusCode::OK, &Rows(&rows, &[CLUSTER, GROUP].concat()))
 }
 
@@ -218,7 +223,8 @@ async fn create(State(site): State<Arc<Site>>, body: axum::body::Bytes) -> Resul
             Kind::Time => insert.bind((*name == "created_at").then(|| Utc::now().naive_utc())),
         };
     }
-    insert.execute(&site.pool).await?;
+    let pool = site.pool.clone();
+    tokio::spawn(async move { insert.execute(&pool).await }).await??;
     json(StatusCode::CREATED, &row)
 }
 

@@ -69,6 +69,7 @@ pub async fn measure(
             "Content-Type: application/json",
         ])
         .arg(format!("{}{}", server.base, case.path))
+        .kill_on_drop(true)
         .output()
         .await
         .context("cannot start wrk: apt-get install wrk")?;

@@ -19,7 +19,9 @@ mod service;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(name = "jeroboam-bench", about = "Measures the API")]
@@ -86,7 +88,15 @@ async fn main() -> anyhow::Result<()> {
     // The first use of rustls would panic without a choice.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match Arguments::parse().command {
-        Command::Api(options) => run::api(options).await,
+        Command::Api(options) => {
+            let mut ended = signal(SignalKind::terminate())?;
+            // Whatever a run has started ends when the run is dropped.
+            tokio::select! {
+                measured = run::api(options) => measured,
+                _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+                _ = ended.recv() => bail!("asked to end"),
+            }
+        }
         Command::Bare {
             database,
             listen,
