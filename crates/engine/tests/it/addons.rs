@@ -332,11 +332,18 @@ async fn what_the_workload_made_goes_with_the_cluster_and_nothing_of_others() {
     };
     assert_eq!(others().await, (2, 2, 2));
     // Another load balancer in the cluster's subnet keeps that: its owner must take it away first.
-    let foreign = load_balancer::load_balancers(&tenant).await.unwrap();
-    let foreign = foreign
-        .iter()
-        .find(|one| one.description.ends_with("cluster kubernetes"))
-        .unwrap();
+    let foreign = within(async {
+        loop {
+            let mut balancers = load_balancer::load_balancers(&tenant).await.unwrap().into_iter();
+            let foreign = balancers.find(|one| one.description.ends_with("cluster kubernetes"));
+            // Octavia deletes nothing that it has not finished.
+            match foreign.unwrap() {
+                foreign if foreign.provisioning_status == "ACTIVE" => return foreign,
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    })
+    .await;
     load_balancer::delete_cascade(&tenant, &foreign.id).await.unwrap();
     house.ask_delete(cluster).await;
     house.gone(cluster).await;
