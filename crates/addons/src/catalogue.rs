@@ -16,7 +16,7 @@ use crate::{SETTLED_AT_CREATION, VARIABLES};
 
 /// The catalogue that ships with the program, and its manifests.
 const SHIPPED: &str = include_str!("../content/catalogue.yaml");
-const SHIPPED_FILES: [(&str, &str); 5] = [
+const SHIPPED_FILES: [(&str, &str); 6] = [
     (
         "cloud-controller-manager.yaml",
         include_str!("../content/cloud-controller-manager.yaml"),
@@ -26,6 +26,7 @@ const SHIPPED_FILES: [(&str, &str); 5] = [
         "cluster-autoscaler.yaml",
         include_str!("../content/cluster-autoscaler.yaml"),
     ),
+    ("flannel.yaml", include_str!("../content/flannel.yaml")),
     (
         "keystone-auth.yaml",
         include_str!("../content/keystone-auth.yaml"),

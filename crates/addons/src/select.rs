@@ -14,8 +14,8 @@ use crate::error::{RenderError, WrongLabel};
 pub struct Wish<'a> {
     /// Minor version of its Kubernetes: 31 of 1.31.
     pub minor: u32,
-    /// Network driver of its template.
-    pub network_driver: &'a str,
+    /// Network driver of its template, where that is an add-on.
+    pub network_driver: Option<&'a str>,
     /// Add-ons that are on where no label says otherwise.
     pub enabled: &'a [String],
     /// Value of a label.
@@ -100,7 +100,7 @@ impl AddOn {
     /// What the cluster says of it; `None` when it says nothing.
     fn asked(&self, wish: &Wish<'_>) -> Result<Option<bool>, WrongLabel> {
         if let Some(driver) = &self.network_driver {
-            return Ok(Some(driver == wish.network_driver));
+            return Ok(Some(Some(driver.as_str()) == wish.network_driver));
         }
         let Some(label) = &self.label else { return Ok(None) };
         let Some(text) = (wish.label)(label) else {

@@ -27,7 +27,7 @@ pub(crate) fn variables() -> Variables {
 pub(crate) fn select<'c>(
     catalogue: &'c Catalogue,
     minor: u32,
-    network_driver: &str,
+    network_driver: Option<&str>,
     labels: &[(&str, &str)],
 ) -> Result<Vec<Selected<'c>>, WrongLabel> {
     select_with(catalogue, minor, network_driver, labels, &[])
@@ -36,7 +36,7 @@ pub(crate) fn select<'c>(
 fn select_with<'c>(
     catalogue: &'c Catalogue,
     minor: u32,
-    network_driver: &str,
+    network_driver: Option<&str>,
     labels: &[(&str, &str)],
     enabled: &[String],
 ) -> Result<Vec<Selected<'c>>, WrongLabel> {
@@ -60,7 +60,9 @@ const ALL: &[(&str, &str)] = &[
 fn what_ships_is_rendered_as_it_was_looked_at() {
     let catalogue = Catalogue::shipped().unwrap();
     let labels = [ALL, &[("auto_scaling_enabled", "true")]].concat();
-    for selected in select(&catalogue, 31, "flannel", &labels).unwrap() {
+    let routed = select(&catalogue, 31, None, &labels).unwrap();
+    let tunnel = select(&catalogue, 31, Some("flannel"), &[]).unwrap();
+    for selected in routed.into_iter().chain(tunnel) {
         let objects = selected.render(&variables(), None, &BTreeMap::new()).unwrap();
         insta::assert_snapshot!(selected.add_on.name.clone(), objects.documents());
     }
@@ -72,8 +74,8 @@ fn every_version_of_kubernetes_gets_versions_and_no_place_stays_open() {
     for minor in 20..=40 {
         // The autoscaler's protocol is of 1.24.
         let autoscaler = [("auto_scaling_enabled", if minor < 24 { "false" } else { "true" })];
-        let selected = select(&catalogue, minor, "flannel", &[ALL, &autoscaler].concat()).unwrap();
-        assert_eq!(selected.len(), if minor < 24 { 4 } else { 5 });
+        let selected = select(&catalogue, minor, Some("flannel"), &[ALL, &autoscaler].concat()).unwrap();
+        assert_eq!(selected.len(), if minor < 24 { 5 } else { 6 });
         for selected in selected {
             let objects = selected.render(&variables(), Some("registry.example/kube/"), &BTreeMap::new());
             let text = objects.unwrap().documents();
@@ -91,7 +93,7 @@ fn every_version_of_kubernetes_gets_versions_and_no_place_stays_open() {
 #[test]
 fn labels_switch_and_wrong_ones_are_named() {
     let catalogue = Catalogue::shipped().unwrap();
-    let names = |minor, driver: &str, labels: &[(&str, &str)]| {
+    let names = |minor, driver: Option<&str>, labels: &[(&str, &str)]| {
         let selected = select(&catalogue, minor, driver, labels)?;
         let names: Vec<String> = selected
             .iter()
@@ -99,49 +101,56 @@ fn labels_switch_and_wrong_ones_are_named() {
             .collect();
         Ok::<_, WrongLabel>(names.join(", "))
     };
-    assert_eq!(names(31, "flannel", &[]).unwrap(), "");
+    assert_eq!(names(31, None, &[]).unwrap(), "");
     assert_eq!(
-        names(31, "flannel", &[("metrics_server_enabled", "yes")]).unwrap(),
+        names(31, None, &[("metrics_server_enabled", "yes")]).unwrap(),
         "metrics-server v0.8.1"
     );
     assert_eq!(
         names(
             30,
-            "flannel",
+            None,
             &[("cloud_provider_enabled", "1"), ("cloud_provider_tag", "v1.30.0")]
         )
         .unwrap(),
         "cloud-controller-manager v1.30.0"
     );
-    assert_eq!(names(31, "calico", &[]).unwrap(), "calico v3.31.5");
+    assert_eq!(names(31, Some("flannel"), &[]).unwrap(), "flannel v0.28.9");
+    assert_eq!(names(31, Some("calico"), &[]).unwrap(), "calico v3.31.5");
     assert_eq!(
-        names(31, "calico", &[("calico_tag", "v3.28.5")]).unwrap(),
+        names(31, Some("calico"), &[("calico_tag", "v3.28.5")]).unwrap(),
         "calico v3.28.5"
     );
     for (minor, driver, labels, field) in [
         (
             31,
-            "flannel",
+            None,
             vec![("cinder_csi_enabled", "true")],
             "cinder_csi_enabled",
         ),
         (
             31,
-            "flannel",
+            None,
             vec![("metrics_server_enabled", "maybe")],
             "metrics_server_enabled",
         ),
-        (31, "calico", vec![("calico_tag", "v3.21.2")], "calico_tag"),
         (
             31,
-            "calico",
+            Some("flannel"),
+            vec![("flannel_cni_tag", "a b")],
+            "flannel_cni_tag",
+        ),
+        (31, Some("calico"), vec![("calico_tag", "v3.21.2")], "calico_tag"),
+        (
+            31,
+            Some("calico"),
             vec![("calico_ipv4pool_ipip", "Sometimes")],
             "calico_ipv4pool_ipip",
         ),
-        (20, "calico", vec![], "network_driver"),
+        (20, Some("calico"), vec![], "network_driver"),
         (
             31,
-            "flannel",
+            None,
             vec![("metrics_server_enabled", "true"), ("metrics_server_tag", "a b")],
             "metrics_server_tag",
         ),
@@ -150,7 +159,7 @@ fn labels_switch_and_wrong_ones_are_named() {
     }
     let enabled = ["cloud-controller-manager", "cinder-csi"].map(str::to_owned);
     catalogue.check_enabled(&enabled).unwrap();
-    let on = |labels: &[(&str, &str)]| select_with(&catalogue, 31, "flannel", labels, &enabled).unwrap();
+    let on = |labels: &[(&str, &str)]| select_with(&catalogue, 31, None, labels, &enabled).unwrap();
     assert_eq!(on(&[]).len(), 2);
     let off = on(&[("cloud_provider_enabled", "false")]);
     assert!(
@@ -173,7 +182,7 @@ fn a_revision_changes_with_everything_that_objects_are_made_of() {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), json!(value)))
             .collect();
-        select(&catalogue, minor, "flannel", &all).unwrap()[0].revision(&more)
+        select(&catalogue, minor, None, &all).unwrap()[0].revision(&more)
     };
     let first = revision(31, &[], &[]);
     assert_eq!(first, revision(31, &[], &[]));
@@ -191,7 +200,7 @@ fn values_cannot_break_out_of_their_place_and_nothing_leaves_no_trace() {
     let catalogue = Catalogue::shipped().unwrap();
     let mut own = variables();
     own.insert("cluster_uuid".into(), json!("x\"\n- --evil: {a: b}"));
-    let selected = select(&catalogue, 31, "flannel", ALL).unwrap();
+    let selected = select(&catalogue, 31, None, ALL).unwrap();
     let objects = selected[0].render(&own, None, &BTreeMap::new()).unwrap();
     let daemon_set = objects
         .0
@@ -233,8 +242,11 @@ fn an_operators_catalogue_overrides_extends_and_removes() {
          versions: [{kubernetes: '1.29', version: v1.19.3}]\n  manifests: [{file: cilium}]\n",
     );
     let catalogue = Catalogue::load(&home.path().join("catalogue.yaml")).unwrap();
-    assert_eq!(catalogue.network_drivers().collect::<Vec<_>>(), ["cilium"]);
-    let selected = select(&catalogue, 31, "cilium", &[]).unwrap();
+    assert_eq!(
+        catalogue.network_drivers().collect::<Vec<_>>(),
+        ["flannel", "cilium"]
+    );
+    let selected = select(&catalogue, 31, Some("cilium"), &[]).unwrap();
     let cilium = selected.iter().find(|one| one.add_on.name == "cilium").unwrap();
     let objects = cilium.render(&variables(), None, &BTreeMap::new()).unwrap();
     assert_eq!(objects.0.len(), 2);
@@ -325,7 +337,7 @@ fn a_manifest_by_reference_must_be_what_the_catalogue_says() {
     let selected = select(
         &catalogue,
         31,
-        "calico",
+        Some("calico"),
         &[("calico_ipv4pool_ipip", "CrossSubnet")],
     )
     .unwrap();
@@ -355,7 +367,7 @@ fn ports_name_their_protocol_and_amounts_are_texts_because_older_servers_ask_for
         "- {name: own, default: true, versions: [{kubernetes: '1.20', version: v1}], manifests: [{file: own.yaml}]}\n",
     );
     let catalogue = Catalogue::load(&home.path().join("catalogue.yaml")).unwrap();
-    let selected = select(&catalogue, 31, "flannel", &[]).unwrap();
+    let selected = select(&catalogue, 31, None, &[]).unwrap();
     let objects = selected[0]
         .render(&variables(), None, &BTreeMap::new())
         .unwrap()

@@ -181,7 +181,7 @@ async fn render(
     }
     let wish = Wish {
         minor: minor(&arguments.kube_version)?,
-        network_driver: &arguments.network_driver,
+        network_driver: arguments.network_driver.as_deref(),
         enabled,
         label: &|name| labels.get(name).copied(),
     };

@@ -106,9 +106,9 @@ pub struct AddonsRender {
     /// Version of Kubernetes, such as v1.31.2
     #[arg(long, value_name = "VERSION")]
     pub kube_version: String,
-    /// Network driver of the template
-    #[arg(long, value_name = "NAME", default_value = "flannel")]
-    pub network_driver: String,
+    /// Network driver of the template, where that is an add-on
+    #[arg(long, value_name = "NAME")]
+    pub network_driver: Option<String>,
     /// Label of the cluster, may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     pub label: Vec<String>,

@@ -52,6 +52,20 @@ pub struct AddOnSettings {
     pub keystone_auth_policy: KeystonePolicy,
 }
 
+/// What ships, with a way to this service.
+impl Default for AddOnSettings {
+    fn default() -> Self {
+        Self {
+            catalogue: Catalogue::shipped().unwrap_or_else(|_| Catalogue::empty()),
+            helm: "helm".into(),
+            cloud_authority: None,
+            verify_cloud: true,
+            has_endpoint: true,
+            keystone_auth_policy: KeystonePolicy::shipped().unwrap_or_default(),
+        }
+    }
+}
+
 /// The catalogue, and what follows from it.
 pub(crate) struct AddOns {
     settings: AddOnSettings,
@@ -122,16 +136,11 @@ impl AddOns {
     /// What the cluster is to have.
     pub(crate) fn select(&self, ask: &Ask) -> Result<Vec<Selected<'_>>, Invalid> {
         let catalogue = &self.settings.catalogue;
-        let network_driver = options::network_driver(ask);
-        let mut others = catalogue.network_drivers();
-        if !options::ROUTED.contains(&network_driver) && !others.any(|known| known == network_driver) {
-            let known: Vec<&str> = options::ROUTED
-                .into_iter()
-                .chain(catalogue.network_drivers())
-                .collect();
-            let known = known.join(", ");
-            let reason = format!("{network_driver:?} is not supported: the network drivers are {known}");
-            return Err(Invalid::new("network_driver", reason));
+        let network_driver = options::network_add_on(ask)?;
+        if let Some(unknown) = network_driver
+            && !catalogue.network_drivers().any(|known| known == unknown)
+        {
+            return Err(self.unknown_network_driver(unknown));
         }
         let minor = version(ask)?.minor();
         let select = |is_switched_off: bool| {
@@ -171,6 +180,19 @@ impl AddOns {
         }
         selected.retain(|selected| !selected.add_on.autoscales);
         Ok(selected)
+    }
+
+    fn unknown_network_driver(&self, name: &str) -> Invalid {
+        if options::ROUTED.contains(&name) {
+            let reason = format!("there is no add-on {name} here");
+            return Invalid::new(format!("labels.{}", options::BACKEND_LABEL), reason);
+        }
+        let others = self.settings.catalogue.network_drivers();
+        let others = others.filter(|other| !options::ROUTED.contains(other));
+        let known: Vec<&str> = options::ROUTED.into_iter().chain(others).collect();
+        let known = known.join(", ");
+        let reason = format!("{name:?} is not supported: the network drivers are {known}");
+        Invalid::new("network_driver", reason)
     }
 
     fn is_autoscaling_label(&self, name: &str) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jeroboam_blueprint::{Footing, GroupOptions, nodes};
 use jeroboam_driver::{Ask, Graph, Invalid, Key, Resource, Spec};
 
-use crate::options::{Options, values};
+use crate::options::{Options, PodRouting, values};
 use crate::security;
 
 /// Kind of the volume that etcd's data is on.
@@ -32,7 +32,7 @@ pub(crate) fn graph(ask: &Ask, options: &Options) -> Result<Graph, Invalid> {
     let mut routes: BTreeSet<Key> = BTreeSet::new();
     for node in &nodes {
         footing.insert_port(&mut graph, node);
-        if options.routed_pods {
+        if options.pod_routing == PodRouting::Nodes {
             routes.extend(footing.insert_pod_route(&mut graph, node, options.nodes_cidr, options.pods));
         }
     }

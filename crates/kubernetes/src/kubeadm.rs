@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::options::arguments::{AUDIT_DIRECTORY, AUDIT_POLICY};
-use crate::options::{Options, Taint};
+use crate::options::{Options, PodRouting, Taint};
 use crate::version::Format;
 use crate::webhook;
 
@@ -141,7 +141,8 @@ fn component(options: &Options, arguments: &[(String, String)]) -> Value {
     json!({"extraArgs": extra_arguments(options.version.format(), arguments)})
 }
 
-/// No pod subnet is named: nodes know their own ranges, and the controller manager must give out no others.
+/// No pod subnet is named: nodes or an add-on know their ranges, and the controller manager must give out no others.
+/// Only for a tunnel it gives them out itself.
 fn cluster_configuration(options: &Options, cluster: &ClusterFacts<'_>) -> Value {
     let mut configuration = document(options.version.format(), "ClusterConfiguration");
     configuration["clusterName"] = json!(cluster.name);
@@ -167,6 +168,14 @@ fn cluster_configuration(options: &Options, cluster: &ClusterFacts<'_>) -> Value
     let mut arguments = vec![("cluster-signing-cert-file".to_owned(), signer)];
     if options.external_cloud {
         arguments.push(external_cloud());
+    }
+    if options.pod_routing == PodRouting::Tunnel {
+        let pods = &options.pods;
+        arguments.extend([
+            ("allocate-node-cidrs".to_owned(), "true".to_owned()),
+            ("cluster-cidr".to_owned(), pods.pool.to_string()),
+            ("node-cidr-mask-size".to_owned(), pods.node_prefix_len.to_string()),
+        ]);
     }
     arguments.extend(options.arguments.controller_manager.iter().cloned());
     configuration["controllerManager"] = component(options, &arguments);

@@ -7,7 +7,7 @@ use jeroboam_driver::LabelKind::{Bool, Choice, Cidr, Integer, Pattern, Text};
 use jeroboam_driver::LabelReach::{Cluster, NodeGroup};
 use jeroboam_driver::{LabelDefault, LabelKind, LabelReach, LabelSpec};
 
-use crate::options::{PRIVATE_LABEL, arguments, values};
+use crate::options::{BACKEND_LABEL, BACKENDS, PRIVATE_LABEL, RANGE_LABEL, arguments, values};
 use crate::registries;
 use crate::version::Version;
 
@@ -94,7 +94,7 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         "the same with the network driver cilium",
     ),
     label(
-        "flannel_network_subnetlen",
+        RANGE_LABEL,
         Integer {
             min: 8,
             max: 28,
@@ -105,11 +105,11 @@ pub(crate) const LABELS: &[LabelSpec] = &[
         "length of the prefix of each node's range of these",
     ),
     label(
-        "flannel_backend",
-        Choice(&["host-gw"]),
-        Value("host-gw"),
+        BACKEND_LABEL,
+        Choice(&BACKENDS),
+        Value(BACKENDS[0]),
         Cluster,
-        "how pods of other nodes are reached: by routes",
+        "how the network driver flannel reaches pods of other nodes: by routes, or in a tunnel",
     ),
     label(
         PRIVATE_LABEL,

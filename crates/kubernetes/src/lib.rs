@@ -31,7 +31,6 @@ mod programs;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jeroboam_addons::{Catalogue, KeystonePolicy};
 use jeroboam_driver::{
     Access, AddOnAsk, AddOnState, Ask, Certificates, Departure, Drift, Driver, DriverError, Graph, Health,
     Invalid, LabelSpec, Leaving, Made, NodeAsk, NodeMarks, Provides, Report,
@@ -65,14 +64,7 @@ impl KubernetesDriver {
 /// The driver, with the add-ons that ship with it.
 impl Default for KubernetesDriver {
     fn default() -> Self {
-        Self::new(AddOnSettings {
-            catalogue: Catalogue::shipped().unwrap_or_else(|_| Catalogue::empty()),
-            helm: "helm".into(),
-            cloud_authority: None,
-            verify_cloud: true,
-            has_endpoint: true,
-            keystone_auth_policy: KeystonePolicy::shipped().unwrap_or_default(),
-        })
+        Self::new(AddOnSettings::default())
     }
 }
 
@@ -232,7 +224,7 @@ impl Driver for KubernetesDriver {
         let options = Options::parse(ask).ok()?;
         let taints = options::taints(group).ok()?;
         let pods = options.arguments.max_pods().unwrap_or(110);
-        let room = match options.routed_pods {
+        let room = match options.pod_routing.has_ranges() {
             true => options.pods_per_node(),
             false => pods,
         };

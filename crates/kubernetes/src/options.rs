@@ -27,6 +27,10 @@ const DEFAULT_SERVICE_RANGE: &str = "10.254.0.0/16";
 /// Where cluster DNS answers, counted from the start of the service range, as kubeadm has it.
 const DNS_OFFSET: u32 = 10;
 
+/// The controller manager gives out no more ranges than a number of so many bits counts
+/// (`clusterSubnetMaxDiff` of its `cidrset`).
+const MOST_RANGES_BITS: u8 = 16;
+
 /// etcd decides by majority among its members; more than seven only cost.
 const MOST_MASTERS: i32 = 7;
 
@@ -72,8 +76,8 @@ pub(crate) struct Options {
     pub(crate) external_cloud: bool,
     /// True when API servers ask a webhook about tokens of Keystone.
     pub(crate) keystone_auth: bool,
-    /// True when nodes route pods by themselves, false when an add-on does it.
-    pub(crate) routed_pods: bool,
+    /// Who joins the pods of nodes.
+    pub(crate) pod_routing: PodRouting,
     /// Arguments of the API server, the controller manager, the scheduler and the kubelet.
     pub(crate) arguments: Arguments,
     /// What containerd asks before a registry.
@@ -95,8 +99,8 @@ impl Options {
             let reason = "the subnet must be given with its network: pods are routed by the nodes' addresses";
             Invalid::new("fixed_subnet", reason)
         })?;
-        let routed_pods = has_routed_pods(ask);
-        if routed_pods {
+        let pod_routing = pod_routing(ask)?;
+        if pod_routing.has_ranges() {
             pods.check_room(nodes_cidr)
                 .map_err(|reason| Invalid::new("labels.flannel_network_cidr", reason))?;
         }
@@ -128,13 +132,11 @@ impl Options {
             private: is_private(ask)?,
             external_cloud: has_external_cloud(ask)?,
             keystone_auth: has_keystone_auth(ask)?,
-            routed_pods,
+            pod_routing,
             arguments: Arguments::parse(ask)?,
         };
         options.check_private()?;
-        if options.routed_pods {
-            options.check_pods()?;
-        }
+        options.check_pods()?;
         if options.keystone_auth && options.api_port == webhook::PORT {
             let reason = format!("{} is the port of the webhook for Keystone", webhook::PORT);
             return Err(Invalid::new("apiserver_port", reason));
@@ -162,12 +164,25 @@ impl Options {
     }
 
     fn check_pods(&self) -> Result<(), Invalid> {
+        let PodNetwork {
+            pool,
+            node_prefix_len,
+        } = self.pods;
+        if self.pod_routing == PodRouting::Tunnel && node_prefix_len - pool.prefix_len() > MOST_RANGES_BITS {
+            let reason = format!(
+                "with {BACKEND_LABEL}={} it is at most {MOST_RANGES_BITS} longer than the prefix of {pool}",
+                BACKENDS[1]
+            );
+            return Err(Invalid::new(format!("labels.{RANGE_LABEL}"), reason));
+        }
+        if !self.pod_routing.has_ranges() {
+            return Ok(());
+        }
         let room = self.pods_per_node();
         match self.arguments.max_pods().filter(|asked| *asked > room) {
             Some(asked) => {
-                let prefix_len = self.pods.node_prefix_len;
                 let reason = format!(
-                    "--max-pods={asked}, and a node's range of a /{prefix_len} has addresses for {room}"
+                    "--max-pods={asked}, and a node's range of a /{node_prefix_len} has addresses for {room}"
                 );
                 Err(Invalid::new("labels.kubelet_options", reason))
             }
@@ -303,16 +318,55 @@ fn cidr(ask: &Ask, key: &str, default: &str) -> Result<Cidr, Invalid> {
     }
 }
 
-/// Network drivers that need no add-on.
+/// Who joins the pods of nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PodRouting {
+    /// Nodes themselves, each with a range that is told from its address, and the router of the network.
+    Nodes,
+    /// flannel in a tunnel between nodes, each with a range that the controller manager has given it.
+    Tunnel,
+    /// An add-on in its own way.
+    AddOn,
+}
+
+impl PodRouting {
+    /// True when each node has a range of the pods' addresses of the length that is asked for.
+    pub(crate) fn has_ranges(self) -> bool {
+        self != Self::AddOn
+    }
+}
+
+/// Network drivers that need no add-on; the first one does for a tunnel.
 pub(crate) const ROUTED: [&str; 2] = ["flannel", "neutron"];
+
+/// Label of how the first of them reaches pods of other nodes.
+pub(crate) const BACKEND_LABEL: &str = "flannel_backend";
+
+/// Its values: routes, which need nothing, and a tunnel.
+pub(crate) const BACKENDS: [&str; 2] = ["host-gw", "vxlan"];
 
 /// Network driver of the template.
 pub(crate) fn network_driver(ask: &Ask) -> &str {
     ask.template.network_driver.as_deref().unwrap_or(ROUTED[0])
 }
 
-fn has_routed_pods(ask: &Ask) -> bool {
-    ROUTED.contains(&network_driver(ask))
+fn pod_routing(ask: &Ask) -> Result<PodRouting, Invalid> {
+    let backend = |text: &str| match BACKENDS.contains(&text) {
+        true => Ok(text == BACKENDS[1]),
+        false => Err(format!("{text:?} is not one of {}", BACKENDS.join(", "))),
+    };
+    let has_tunnel = label(ask, None, BACKEND_LABEL, backend)?.unwrap_or(false);
+    Ok(match network_driver(ask) {
+        driver if !ROUTED.contains(&driver) => PodRouting::AddOn,
+        driver if driver == ROUTED[0] && has_tunnel => PodRouting::Tunnel,
+        _ => PodRouting::Nodes,
+    })
+}
+
+/// The network driver, if it is an add-on.
+pub(crate) fn network_add_on(ask: &Ask) -> Result<Option<&str>, Invalid> {
+    let is_add_on = pod_routing(ask)? != PodRouting::Nodes;
+    Ok(is_add_on.then(|| network_driver(ask)))
 }
 
 /// Nodes must know it when they join.
@@ -334,6 +388,9 @@ fn has_add_on(ask: &Ask, key: &str, name: &str) -> Result<bool, Invalid> {
     Ok(label(ask, None, key, read::boolean)?.unwrap_or_else(is_default))
 }
 
+/// Label of the length of a node's range of the pods' addresses.
+pub(crate) const RANGE_LABEL: &str = "flannel_network_subnetlen";
+
 /// Label of the pods' addresses.
 fn pool_label(ask: &Ask) -> &'static str {
     match network_driver(ask) {
@@ -345,11 +402,11 @@ fn pool_label(ask: &Ask) -> &'static str {
 
 fn pod_network(ask: &Ask) -> Result<PodNetwork, Invalid> {
     let pool = cidr(ask, pool_label(ask), DEFAULT_POD_POOL)?;
-    let key = "flannel_network_subnetlen";
-    let node_prefix_len = label(ask, None, key, values::prefix_len)?.unwrap_or(DEFAULT_NODE_PREFIX_LEN);
+    let range = label(ask, None, RANGE_LABEL, values::prefix_len)?;
+    let node_prefix_len = range.unwrap_or(DEFAULT_NODE_PREFIX_LEN);
     if node_prefix_len < pool.prefix_len() {
         let reason = format!("a /{node_prefix_len} does not fit in {pool}");
-        return Err(Invalid::new(format!("labels.{key}"), reason));
+        return Err(Invalid::new(format!("labels.{RANGE_LABEL}"), reason));
     }
     Ok(PodNetwork {
         pool,
@@ -400,13 +457,6 @@ fn refuse_unsupported(ask: &Ask) -> Result<(), Invalid> {
         let reason = format!("{other:?} is not supported yet");
         return Err(Invalid::new("volume_driver", reason));
     }
-    let backend = |text: &str| match text {
-        "host-gw" => Ok(()),
-        other => Err(format!(
-            "{other:?} is not supported: pods are routed, as host-gw does it"
-        )),
-    };
-    label(ask, None, "flannel_backend", backend)?;
     Ok(())
 }
 

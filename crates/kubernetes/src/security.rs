@@ -7,7 +7,7 @@ use jeroboam_blueprint::graph::api_rules;
 use jeroboam_driver::graph::{Peer, SecurityRule};
 use jeroboam_driver::{Ask, Cidr};
 
-use crate::options::Options;
+use crate::options::{Options, PodRouting};
 
 /// Ports of services of type NodePort.
 const NODE_PORTS: (u16, u16) = (30_000, 32_767);
@@ -32,8 +32,8 @@ pub(crate) fn node_rules(ask: &Ask, options: &Options) -> Vec<SecurityRule> {
         rule("tcp", NODE_PORTS, Peer::Anywhere),
         rule("udp", NODE_PORTS, Peer::Anywhere),
     ];
-    if !options.routed_pods {
-        // An add-on may put packets of pods into those of nodes.
+    if options.pod_routing == PodRouting::AddOn {
+        // It may put packets of pods into those of nodes.
         rules.push(rule(IP_IN_IP, None, Peer::SameGroup));
     }
     for protocol in ["tcp", "udp"] {

@@ -18,7 +18,7 @@ use crate::graph::{ETCD_VOLUME, extra_volume};
 use crate::kubeadm::{self, ClusterFacts, NodeFacts};
 use crate::machine::{Machine, Reader};
 use crate::options::arguments::AUDIT_POLICY;
-use crate::options::{self, Options};
+use crate::options::{self, Options, PodRouting};
 use crate::registries;
 use crate::webhook;
 
@@ -225,9 +225,9 @@ impl<'a> Own<'a> {
             false => Ok(String::new()),
         };
         let own_address = self.address.parse().ok();
-        let range = own_address.and_then(|address| match options.routed_pods {
-            true => options.pods.range_of(options.nodes_cidr, address),
-            false => Some(options.pods.pool),
+        let range = own_address.and_then(|address| match options.pod_routing {
+            PodRouting::Nodes => options.pods.range_of(options.nodes_cidr, address),
+            PodRouting::Tunnel | PodRouting::AddOn => Some(options.pods.pool),
         });
         let range = range.ok_or_else(|| {
             DriverError::Internal(format!(
@@ -285,7 +285,11 @@ impl<'a> Own<'a> {
             ),
             (
                 "POD_NETWORK",
-                if options.routed_pods { "routed" } else { "add-on" }.to_owned(),
+                match options.pod_routing {
+                    PodRouting::Nodes => "routed",
+                    PodRouting::Tunnel | PodRouting::AddOn => "add-on",
+                }
+                .to_owned(),
             ),
             ("INIT_ARGUMENTS", skip.to_owned()),
             (

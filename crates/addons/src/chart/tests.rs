@@ -25,7 +25,7 @@ fn given() -> Variables {
 fn the_chart_that_ships_is_given_what_was_looked_at() {
     let catalogue = Catalogue::shipped().unwrap();
     for minor in 20..=40 {
-        let selected = select(&catalogue, minor, "cilium", &[]).unwrap();
+        let selected = select(&catalogue, minor, Some("cilium"), &[]).unwrap();
         let [selected] = selected.as_slice() else {
             panic!("{selected:?}")
         };
@@ -77,7 +77,7 @@ fn no_release_of_cilium_is_left_out_by_an_upgrade() {
 #[test]
 fn a_chart_has_the_versions_that_are_named_and_no_others() {
     let catalogue = Catalogue::shipped().unwrap();
-    let tagged = |tag| select(&catalogue, 31, "cilium", &[("cilium_tag", tag)]);
+    let tagged = |tag| select(&catalogue, 31, Some("cilium"), &[("cilium_tag", tag)]);
     assert_eq!(tagged("v1.18.12").unwrap()[0].version, "v1.18.12");
     let wrong = tagged("v1.18.0").unwrap_err();
     assert_eq!(wrong.label, "cilium_tag");
@@ -109,7 +109,7 @@ impl Own {
 }
 
 fn only<'c>(catalogue: &'c Catalogue, labels: &[(&str, &str)]) -> Result<Selected<'c>, WrongLabel> {
-    Ok(select(catalogue, 31, "flannel", labels)?.remove(0))
+    Ok(select(catalogue, 31, None, labels)?.remove(0))
 }
 
 #[test]

@@ -21,6 +21,17 @@ fn with_labels(masters: i32, labels: &[(&str, &str)]) -> Ask {
 
 const CLOUD: &[(&str, &str)] = &[("cloud_provider_enabled", "true"), ("cinder_csi_enabled", "true")];
 
+/// A driver whose operator has this catalogue.
+fn with_catalogue(text: &str) -> KubernetesDriver {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("catalogue.yaml");
+    std::fs::write(&file, text).unwrap();
+    KubernetesDriver::new(AddOnSettings {
+        catalogue: Catalogue::load(&file).unwrap(),
+        ..AddOnSettings::default()
+    })
+}
+
 fn revisions(ask: &Ask) -> BTreeMap<String, String> {
     let graph = KubernetesDriver::default().graph(ask).unwrap();
     let add_ons = graph.iter().filter_map(|resource| match &resource.spec {
@@ -103,12 +114,9 @@ fn another_policy_is_another_revision_of_the_webhook_alone() {
     );
     let with_policy = |keystone_auth_policy| {
         let driver = KubernetesDriver::new(AddOnSettings {
-            catalogue: Catalogue::shipped().unwrap(),
-            helm: "helm".into(),
-            cloud_authority: None,
-            verify_cloud: true,
             has_endpoint: false,
             keystone_auth_policy,
+            ..AddOnSettings::default()
         });
         let graph = driver.graph(&ask).unwrap();
         ["keystone-auth", "metrics-server"]
@@ -124,11 +132,8 @@ fn another_policy_is_another_revision_of_the_webhook_alone() {
 fn a_webhook_that_nobody_brings_is_refused_for_new_clusters_and_left_alone_in_those_that_stand() {
     let driver = KubernetesDriver::new(AddOnSettings {
         catalogue: Catalogue::empty(),
-        helm: "helm".into(),
-        cloud_authority: None,
-        verify_cloud: true,
         has_endpoint: false,
-        keystone_auth_policy: KeystonePolicy::default(),
+        ..AddOnSettings::default()
     });
     let mut ask = with_labels(1, &[("keystone_auth_enabled", "true")]);
     ask.cluster.coe_version = None;
@@ -142,11 +147,8 @@ fn a_webhook_that_nobody_brings_is_refused_for_new_clusters_and_left_alone_in_th
 fn a_private_cluster_is_refused_where_masters_have_nowhere_to_come_and_left_alone_where_it_stands() {
     let driver = KubernetesDriver::new(AddOnSettings {
         catalogue: Catalogue::empty(),
-        helm: "helm".into(),
-        cloud_authority: None,
-        verify_cloud: true,
         has_endpoint: false,
-        keystone_auth_policy: KeystonePolicy::default(),
+        ..AddOnSettings::default()
     });
     let mut ask = with_labels(1, &[("private_cluster_enabled", "true")]);
     ask.cluster.floating_ip_enabled = Some(false);
@@ -200,9 +202,12 @@ fn wrong_wishes_are_refused_with_the_name_of_their_field() {
 
 #[test]
 fn with_an_add_on_for_the_pod_network_nodes_route_nothing_themselves() {
-    for name in ["calico", "cilium"] {
-        let label = format!("{name}_ipv4pool");
-        let mut ask = with_labels(1, &[(&label, "172.24.0.0/16")]);
+    for (name, label, in_ip) in [
+        ("flannel", "flannel_network_cidr", false),
+        ("calico", "calico_ipv4pool", true),
+        ("cilium", "cilium_ipv4pool", true),
+    ] {
+        let mut ask = with_labels(1, &[(label, "172.24.0.0/16"), ("flannel_backend", "vxlan")]);
         ask.template.network_driver = Some(name.into());
         // New ones with a chart need helm.
         ask.cluster.coe_version = Some("v1.31.2".into());
@@ -224,22 +229,36 @@ fn with_an_add_on_for_the_pod_network_nodes_route_nothing_themselves() {
         };
         assert_eq!(allowed_addresses, &["172.24.0.0/16"]);
         let group = graph.find(&Key::new("security-group", "nodes")).unwrap();
-        assert!(
-            serde_json::to_string(&group.spec)
-                .unwrap()
-                .contains(r#""protocol":"4""#)
-        );
+        let rules = serde_json::to_string(&group.spec).unwrap();
+        assert_eq!(rules.contains(r#""protocol":"4""#), in_ip);
         let services = ("service_cluster_ip_range".to_owned(), "172.24.8.0/24".to_owned());
         ask.cluster.labels.0.extend([services]);
         let overlap = driver.validate(&ask).unwrap_err();
         assert_eq!(overlap.field, "labels.service_cluster_ip_range");
-        let nodes = (label.clone(), "10.0.0.0/16".to_owned());
+        let nodes = (label.to_owned(), "10.0.0.0/16".to_owned());
         ask.cluster.labels.0.extend([nodes]);
         assert_eq!(
             driver.validate(&ask).unwrap_err().field,
             format!("labels.{label}")
         );
     }
+}
+
+#[test]
+fn flannel_is_an_add_on_for_a_tunnel_alone_and_says_so_where_it_is_taken_out() {
+    let has_flannel = |labels: &[(&str, &str)]| {
+        let mut ask = with_labels(1, labels);
+        ask.template.network_driver = Some("flannel".into());
+        let graph = KubernetesDriver::default().graph(&ask).unwrap();
+        graph.find(&Key::new("add-on", "flannel")).is_some()
+    };
+    assert!(!has_flannel(&[]));
+    assert!(!has_flannel(&[("flannel_backend", "host-gw")]));
+    assert!(has_flannel(&[("flannel_backend", "vxlan")]));
+    let driver = with_catalogue("- {name: flannel, remove: true}\n");
+    let refusal = driver.validate(&with_labels(1, &[("flannel_backend", "vxlan")]));
+    assert_eq!(refusal.unwrap_err().field, "labels.flannel_backend");
+    driver.validate(&with_labels(1, &[])).unwrap();
 }
 
 #[test]
@@ -282,10 +301,7 @@ fn without_helm_new_clusters_with_a_chart_are_refused_by_what_asks_for_it() {
         KubernetesDriver::new(AddOnSettings {
             catalogue: Catalogue::load(&file).unwrap(),
             helm: helm.into(),
-            cloud_authority: None,
-            verify_cloud: true,
-            has_endpoint: true,
-            keystone_auth_policy: KeystonePolicy::default(),
+            ..AddOnSettings::default()
         })
     };
     let missing = with_helm("/nowhere/helm");
@@ -382,12 +398,8 @@ fn add_ons_follow_an_upgrade_when_the_control_plane_is_through() {
 
 fn driver_without_endpoint() -> KubernetesDriver {
     KubernetesDriver::new(AddOnSettings {
-        catalogue: Catalogue::shipped().unwrap(),
-        helm: "helm".into(),
-        cloud_authority: None,
-        verify_cloud: true,
         has_endpoint: false,
-        keystone_auth_policy: KeystonePolicy::default(),
+        ..AddOnSettings::default()
     })
 }
 

@@ -95,6 +95,36 @@ fn audit_log_and_webhook_are_outside_of_the_api_servers_container() {
     assert_eq!(kubelet["tlsCipherSuites"], json!(["TLS_AES_128_GCM_SHA256"]));
 }
 
+#[test]
+fn the_controller_manager_gives_ranges_to_nodes_where_flannel_waits_for_them() {
+    let arguments = |backend: &str| {
+        let mut ask = ask(1, 1);
+        let labels = [("flannel_backend", backend), ("flannel_network_subnetlen", "26")];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        ask.cluster.labels.0.extend(labels);
+        let options = Options::parse(&ask).unwrap();
+        let cluster = ClusterFacts {
+            name: "demo",
+            endpoint: "10.0.0.2:6443".into(),
+            names: vec![],
+        };
+        cluster_configuration(&options, &cluster)["controllerManager"]["extraArgs"].clone()
+    };
+    let ranges = json!([
+        {"name": "allocate-node-cidrs", "value": "true"},
+        {"name": "cluster-cidr", "value": "10.100.0.0/16"},
+        {"name": "node-cidr-mask-size", "value": "26"},
+    ]);
+    let own = |backend: &str| -> Vec<Value> {
+        let arguments = arguments(backend);
+        let ranges = ranges.as_array().unwrap();
+        let all = arguments.as_array().into_iter().flatten();
+        all.filter(|one| ranges.contains(one)).cloned().collect()
+    };
+    assert_eq!(json!(own("vxlan")), ranges);
+    assert!(own("host-gw").is_empty());
+}
+
 /// Every label that changes a document.
 const FULL: &[(&str, &str)] = &[
     ("kubeapi_options", "--profiling=false"),

@@ -118,6 +118,7 @@ const OWN: &[&str] = &[
     "kubeconfig",
     "kubelet-client-certificate",
     "kubelet-client-key",
+    "node-cidr-mask-size",
     "node-ip",
     "node-labels",
     "pod-manifest-path",

@@ -72,7 +72,7 @@ fn a_wrong_value_is_refused_with_the_name_of_its_field() {
         label("flannel_network_cidr", "10.100.0.0/17"),
         label("flannel_network_subnetlen", "33"),
         label("flannel_network_subnetlen", "12"),
-        label("flannel_backend", "vxlan"),
+        label("flannel_backend", "udp"),
         label("service_cluster_ip_range", "10.100.0.0/16"),
         label("service_cluster_ip_range", "10.254.0.0/30"),
         label("master_lb_allowed_cidrs", "192.0.2.0/33"),
@@ -97,6 +97,7 @@ fn a_wrong_value_is_refused_with_the_name_of_its_field() {
         label("etcd_volume_size", "big"),
         label("etcd_tag", "a b"),
         label("kubelet_options", "--max pods=3"),
+        label("kubecontroller_options", "--node-cidr-mask-size=25"),
         label("kubeapi_options", "-x"),
         label("container_infra_prefix", "registry/\"x\""),
         label("api_server_cert_sans", "a b"),
@@ -109,6 +110,35 @@ fn a_wrong_value_is_refused_with_the_name_of_its_field() {
     let mut unknown = ask(1, 1);
     unknown.cluster.labels = Labels::default();
     assert_eq!(Options::parse(&unknown).unwrap_err().field, "labels.kube_tag");
+}
+
+#[test]
+fn in_a_tunnel_nodes_need_ranges_that_the_controller_manager_can_give() {
+    let parse = |network_driver: &str, labels: &[(&str, &str)]| {
+        let mut ask = ask(1, 2);
+        ask.template.network_driver = Some(network_driver.to_owned());
+        let labels = labels.iter().chain(&[(BACKEND_LABEL, "vxlan")]);
+        let labels = labels.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        ask.cluster.labels.0.extend(labels);
+        Options::parse(&ask)
+    };
+    assert_eq!(parse("flannel", &[]).unwrap().pod_routing, PodRouting::Tunnel);
+    for (driver, routing) in [("neutron", PodRouting::Nodes), ("calico", PodRouting::AddOn)] {
+        assert_eq!(parse(driver, &[]).unwrap().pod_routing, routing);
+    }
+    let pool = ("flannel_network_cidr", "172.16.0.0/12");
+    parse("flannel", &[pool, ("flannel_network_subnetlen", "28")]).unwrap();
+    for (label, value) in [
+        ("flannel_network_cidr", "10.100.0.0/17"),
+        ("flannel_network_cidr", "32.0.0.0/7"),
+        ("kubelet_options", "--max-pods=254"),
+    ] {
+        let field = match value {
+            "32.0.0.0/7" => "labels.flannel_network_subnetlen".to_owned(),
+            _ => format!("labels.{label}"),
+        };
+        assert_eq!(parse("flannel", &[(label, value)]).unwrap_err().field, field);
+    }
 }
 
 #[test]

@@ -78,7 +78,7 @@ def main():
                 deleted(cloud, step, compare(cloud, step, os.path.join(certificates, "compare")))
         if given.only in (None, "addons"):
             deleted(cloud, step, addons(cloud, step, os.path.join(certificates, "addons")))
-            deleted(cloud, step, *lost(cloud, step))
+            deleted(cloud, step, *lost(cloud, step, os.path.join(certificates, "lost")))
         if given.only in (None, "masters"):
             deleted(cloud, step, masters(cloud, step, os.path.join(certificates, "masters")))
         if given.only in (None, "upgrade"):

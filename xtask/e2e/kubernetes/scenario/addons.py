@@ -1,5 +1,6 @@
 """Add-ons on machines: one of an operator's own catalogue that runs, and others whose images nobody can pull."""
 
+import ipaddress
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,11 +13,14 @@ NODE_PORT = 30_090
 # Seconds from when an image is first known not to be pulled until the creation has failed.
 SOON = 75
 
-# What cannot run here, by its label: the image that is to be named.
+# What cannot run here: the template that asks for it, and the image that is to be named.
 LOST = {
-    "lost_enabled": ("lost", "localhost/kube/lost:v1"),
-    "metrics_server_enabled": ("metrics-server", "localhost/kube/metrics-server:v0.5.2"),
-    "cloud_provider_enabled": ("cloud-controller-manager", "localhost/kube/openstack-cloud-controller-manager:v1.20.2"),
+    "lost": ({"labels": {"lost_enabled": "true"}}, "localhost/kube/lost:v1"),
+    "metrics-server": ({"labels": {"metrics_server_enabled": "true"}}, "localhost/kube/metrics-server:v0.5.2"),
+    "cloud-controller-manager": ({"labels": {"cloud_provider_enabled": "true"}},
+                                 "localhost/kube/openstack-cloud-controller-manager:v1.20.2"),
+    "flannel": ({"network_driver": "flannel", "labels": {"flannel_backend": "vxlan", "flannel_network_subnetlen": "26"}},
+                "localhost/kube/flannel-cni-plugin:v1.9.1-flannel3"),
 }
 
 
@@ -69,10 +73,10 @@ def step_of(cloud, cluster, name):
     return next((one for one in found if one["resource"] == f"add-on:{name}"), {})
 
 
-def nobody_can_pull(cloud, label):
+def nobody_can_pull(cloud, name):
     """A creation fails with the image and the cause, and soon; gives the reason, and what is to be deleted."""
-    (name, image), begun = LOST[label], time.monotonic()
-    template = cloud.template(name, labels={label: "true"})
+    (fields, image), begun = LOST[name], time.monotonic()
+    template = cloud.template(name, **fields)
     body = {"name": name, "cluster_template_id": template, "master_count": 1, "node_count": 0, "create_timeout": 10}
     cluster = cloud.call("POST", "clusters", 202, **body)["uuid"]
 
@@ -106,10 +110,21 @@ def addons(cloud, step, directory):
     return cluster
 
 
-def lost(cloud, step):
+def has_a_range(cloud, cluster, directory):
+    """The controller manager gave the master what flannel waits for."""
+    nodes = Kube(cloud, cluster, directory).nodes().values()
+    ranges = [ipaddress.ip_network(node["spec"].get("podCIDR", "0.0.0.0/0")) for node in nodes]
+    pods = ipaddress.ip_network("10.100.0.0/16")
+    check(len(ranges) == 1 and ranges[0].subnet_of(pods) and ranges[0].prefixlen == 26, f"the nodes have {ranges}")
+    return str(ranges[0])
+
+
+def lost(cloud, step, directory):
     """Clusters that fail; gives them."""
     with ThreadPoolExecutor(len(LOST)) as together:
-        ended = list(together.map(lambda label: nobody_can_pull(cloud, label), LOST))
-    for (said, _), label in zip(ended, LOST):
-        step(f"{label}: {said}")
-    return [cluster for _, cluster in ended]
+        ended = list(together.map(lambda name: nobody_can_pull(cloud, name), LOST))
+    for (said, _), name in zip(ended, LOST):
+        step(f"{name}: {said}")
+    clusters = {name: cluster for (_, cluster), name in zip(ended, LOST)}
+    step(f"flannel's master has the range {has_a_range(cloud, clusters['flannel'], directory)}")
+    return list(clusters.values())

@@ -57,7 +57,7 @@ impl Shop {
     fn selected(&self) -> Selected<'_> {
         let wish = Wish {
             minor: 31,
-            network_driver: "flannel",
+            network_driver: None,
             enabled: &[],
             label: &|_| None,
         };
