@@ -23,6 +23,9 @@ pub use select::{Remote, Selected, Wish, digest};
 /// Name of the add-on whose clusters have an external cloud provider: their nodes are told so when they join.
 pub const CLOUD_CONTROLLER_MANAGER: &str = "cloud-controller-manager";
 
+/// Name of the add-on whose clusters have volumes of Cinder.
+pub const CINDER_CSI: &str = "cinder-csi";
+
 /// Name of the add-on whose clusters take tokens of Keystone: their API servers are told so when they are made.
 pub const KEYSTONE_AUTH: &str = "keystone-auth";
 

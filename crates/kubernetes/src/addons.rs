@@ -19,7 +19,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jeroboam_addons::{
-    AddOn, CLOUD_CONTROLLER_MANAGER, Catalogue, KEYSTONE_AUTH, KeystonePolicy, ParameterKind, Selected, Wish,
+    AddOn, CINDER_CSI, CLOUD_CONTROLLER_MANAGER, Catalogue, KEYSTONE_AUTH, KeystonePolicy, ParameterKind,
+    Selected, Wish,
 };
 use jeroboam_blueprint::graph::{inner_address, outer_address};
 use jeroboam_driver::LabelKind::{Bool, Choice, Pattern, Text};
@@ -104,7 +105,8 @@ impl AddOns {
     }
 
     /// Refuses a new cluster whose API servers would ask a webhook that nobody brings, one with charts that nobody can
-    /// render, and a private one whose masters have nowhere to come. Those that stand keep what they are told.
+    /// render, one with volumes from nowhere, and a private one whose masters have nowhere to come. Those that stand
+    /// keep what they are told.
     pub(crate) fn check_offered(&self, ask: &Ask) -> Result<(), Invalid> {
         let is_new = ask.cluster.coe_version.is_none();
         if is_new && options::has_keystone_auth(ask)? && self.settings.catalogue.find(KEYSTONE_AUTH).is_none()
@@ -121,6 +123,19 @@ impl AddOns {
             return Err(Invalid::new(field, reason));
         }
         let selected = if is_new { self.select(ask)? } else { Vec::new() };
+        let has_volumes = selected.iter().any(|selected| selected.add_on.name == CINDER_CSI);
+        if let Some(driver) = ask
+            .template
+            .volume_driver
+            .as_deref()
+            .filter(|_| is_new && !has_volumes)
+        {
+            let reason = match self.settings.catalogue.find(CINDER_CSI) {
+                Some(_) => format!("{driver:?} needs the add-on {CINDER_CSI}, which the labels switch off"),
+                None => format!("{driver:?} needs the add-on {CINDER_CSI}, which is not here"),
+            };
+            return Err(Invalid::new("volume_driver", reason));
+        }
         match selected.iter().find(|selected| selected.has_charts()) {
             Some(chart) => self.sources.find_helm().map_err(|reason| {
                 let name = &chart.add_on.name;
@@ -143,11 +158,12 @@ impl AddOns {
             return Err(self.unknown_network_driver(unknown));
         }
         let minor = version(ask)?.minor();
+        let enabled = options::default_add_ons(ask);
         let select = |is_switched_off: bool| {
             catalogue.select(&Wish {
                 minor,
                 network_driver,
-                enabled: &ask.resolved.defaults.add_ons,
+                enabled: &enabled,
                 label: &|name| match is_switched_off && self.is_autoscaling_label(name) {
                     true => Some("false"),
                     false => label(ask, name),

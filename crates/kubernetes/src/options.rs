@@ -6,7 +6,7 @@
 pub(crate) mod arguments;
 pub(crate) mod values;
 
-use jeroboam_addons::{CLOUD_CONTROLLER_MANAGER, KEYSTONE_AUTH};
+use jeroboam_addons::{CINDER_CSI, CLOUD_CONTROLLER_MANAGER, KEYSTONE_AUTH};
 use jeroboam_blueprint::read::{self, label};
 use jeroboam_blueprint::{Entrance, GroupOptions, NetworkOptions};
 use jeroboam_driver::{Ask, Cidr, Invalid, PodNetwork};
@@ -382,9 +382,21 @@ pub(crate) fn has_keystone_auth(ask: &Ask) -> Result<bool, Invalid> {
     has_add_on(ask, KEYSTONE_AUTH_LABEL, KEYSTONE_AUTH)
 }
 
+/// Volume driver of templates whose clusters have volumes of Cinder.
+const VOLUME_DRIVER: &str = "cinder";
+
+/// Add-ons that are on where no label says otherwise: those of the operator, and what the template's volumes come from.
+pub(crate) fn default_add_ons(ask: &Ask) -> Vec<String> {
+    let mut all = ask.resolved.defaults.add_ons.clone();
+    if ask.template.volume_driver.as_deref() == Some(VOLUME_DRIVER) {
+        all.extend([CLOUD_CONTROLLER_MANAGER, CINDER_CSI].map(str::to_owned));
+    }
+    all
+}
+
 /// True for an add-on that machines know of, which is what was asked for when the cluster was accepted.
 fn has_add_on(ask: &Ask, key: &str, name: &str) -> Result<bool, Invalid> {
-    let is_default = || ask.resolved.defaults.add_ons.iter().any(|known| known == name);
+    let is_default = || default_add_ons(ask).iter().any(|known| known == name);
     Ok(label(ask, None, key, read::boolean)?.unwrap_or_else(is_default))
 }
 
@@ -453,8 +465,13 @@ fn refuse_unsupported(ask: &Ask) -> Result<(), Invalid> {
         let reason = "clusters are built without a registry of their own";
         return Err(Invalid::new("registry_enabled", reason));
     }
-    if let Some(other) = template.volume_driver.as_deref() {
-        let reason = format!("{other:?} is not supported yet");
+    if let Some(other) = template
+        .volume_driver
+        .as_deref()
+        .filter(|name| *name != VOLUME_DRIVER)
+    {
+        let reason =
+            format!("{other:?} is not supported: the volume driver of Kubernetes is {VOLUME_DRIVER:?}");
         return Err(Invalid::new("volume_driver", reason));
     }
     Ok(())

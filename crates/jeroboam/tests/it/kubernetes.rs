@@ -55,12 +55,11 @@ impl<'a> Tenant<'a> {
     }
 
     async fn template(&self, name: &str, version: &str) -> String {
-        let body = json!({
-            "name": name, "coe": "kubernetes", "image_id": "debian-12-docker", "flavor_id": "m1.small",
-            "master_flavor_id": "m1.small", "external_network_id": "public", "network_driver": "neutron",
-            "labels": {"kube_tag": version},
-        });
-        let (status, made) = self.call(Method::POST, "clustertemplates", &body).await;
+        self.template_of(&template(name, version)).await
+    }
+
+    async fn template_of(&self, body: &Value) -> String {
+        let (status, made) = self.call(Method::POST, "clustertemplates", body).await;
         assert_eq!(status, 201, "{made}");
         made["uuid"].as_str().unwrap().to_owned()
     }
@@ -90,6 +89,14 @@ impl<'a> Tenant<'a> {
         }
         panic!("{cluster} is never complete");
     }
+}
+
+fn template(name: &str, version: &str) -> Value {
+    json!({
+        "name": name, "coe": "kubernetes", "image_id": "debian-12-docker", "flavor_id": "m1.small",
+        "master_flavor_id": "m1.small", "external_network_id": "public", "network_driver": "neutron",
+        "labels": {"kube_tag": version},
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,6 +159,13 @@ async fn what_cannot_be_is_refused_by_its_name_before_anything_is_built() {
             .refused("clusters", cluster(change), &format!("labels.{name}"))
             .await;
     }
+    let mut volumes = template("volumes", "v1.31.2");
+    volumes["volume_driver"] = json!("cinder");
+    let volumes = tenant.template_of(&volumes).await;
+    let without = json!({"cluster_template_id": volumes, "labels": {"cinder_csi_enabled": "false"}});
+    tenant
+        .refused("clusters", cluster(without), "volume_driver")
+        .await;
     assert!(rig.cloud.usage().is_empty());
 
     // Ten nodes, gateway, DHCP and load balancer fill this subnet.

@@ -245,6 +245,38 @@ fn with_an_add_on_for_the_pod_network_nodes_route_nothing_themselves() {
 }
 
 #[test]
+fn a_template_with_volumes_has_what_makes_them() {
+    let with_volumes = |labels: &[(&str, &str)]| {
+        let mut ask = with_labels(1, labels);
+        ask.template.volume_driver = Some("cinder".into());
+        ask
+    };
+    let driver = KubernetesDriver::default();
+    let ask = with_volumes(&[]);
+    driver.validate(&ask).unwrap();
+    assert!(Options::parse(&ask).unwrap().external_cloud);
+    let names: Vec<String> = revisions(&ask).into_keys().collect();
+    assert_eq!(names, ["cinder-csi", "cloud-controller-manager"]);
+    for off in ["cinder_csi_enabled", "cloud_provider_enabled"] {
+        let refusal = driver.validate(&with_volumes(&[(off, "false")])).unwrap_err();
+        assert_eq!(refusal.field, "volume_driver");
+        assert!(
+            refusal.reason.ends_with("which the labels switch off"),
+            "{}",
+            refusal.reason
+        );
+    }
+    let driver = with_catalogue("- {name: cinder-csi, remove: true}\n");
+    let refusal = driver.validate(&ask).unwrap_err();
+    assert_eq!(refusal.field, "volume_driver");
+    assert!(
+        refusal.reason.ends_with("which is not here"),
+        "{}",
+        refusal.reason
+    );
+}
+
+#[test]
 fn flannel_is_an_add_on_for_a_tunnel_alone_and_says_so_where_it_is_taken_out() {
     let has_flannel = |labels: &[(&str, &str)]| {
         let mut ask = with_labels(1, labels);

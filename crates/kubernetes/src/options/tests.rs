@@ -37,7 +37,7 @@ fn a_wrong_value_is_refused_with_the_name_of_its_field() {
         ("/groups/1/node_count", json!(250), "labels.fixed_subnet_cidr"),
         ("/template/tls_disabled", json!(true), "tls_disabled"),
         ("/template/registry_enabled", json!(true), "registry_enabled"),
-        ("/template/volume_driver", json!("cinder"), "volume_driver"),
+        ("/template/volume_driver", json!("rexray"), "volume_driver"),
         ("/template/apiserver_port", json!(10250), "apiserver_port"),
         ("/template/apiserver_port", json!(31000), "apiserver_port"),
         ("/template/http_proxy", json!("proxy:port"), "http_proxy"),
