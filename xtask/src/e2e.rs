@@ -62,17 +62,25 @@ pub fn kubernetes(arguments: &[String]) -> Result<()> {
     )
 }
 
-/// Tries add-ons on etcd and an API server as processes. `arguments` go to nextest.
+/// Tries add-ons on etcd and an API server as processes. `arguments` go to the tests.
 pub fn addons(arguments: &[String]) -> Result<()> {
     setup::helm()?;
     let programs = binaries(&cache_directory()?)?.join("bin");
     let programs = programs.to_str().context("a path is not UTF-8")?;
-    let package = ["nextest", "run", "--package", "jeroboam-kubernetes"];
-    let test = ["--features", "real-api", "--test", "apiserver"];
+    // The whole workspace, for dependencies that are compiled already.
+    let test = [
+        "test",
+        "--workspace",
+        "--features",
+        "jeroboam-kubernetes/real-api",
+        "--test",
+        "apiserver",
+        "--",
+    ];
     let given = arguments.iter().map(String::as_str);
     run_with(
         "cargo",
-        &package.into_iter().chain(test).chain(given).collect::<Vec<_>>(),
+        &test.into_iter().chain(given).collect::<Vec<_>>(),
         &[("E2E_KUBERNETES", programs)],
     )
 }

@@ -177,6 +177,9 @@ fn check() -> Result<()> {
         "clippy",
         "--workspace",
         "--all-targets",
+        // Tests that only `e2e addons` builds.
+        "--features",
+        "jeroboam-kubernetes/real-api",
         "--quiet",
         "--",
         "--deny",
@@ -206,6 +209,7 @@ fn test(no_machines: bool) -> Result<()> {
     if no_machines {
         return Ok(());
     }
+    e2e::addons(&[])?;
     e2e::kubernetes(&["--only".to_owned(), "life".to_owned()])
 }
 

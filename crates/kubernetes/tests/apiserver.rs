@@ -292,7 +292,7 @@ async fn apply(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_ships_is_applied_changed_and_removed_and_nothing_else_is_touched() {
     let (house, driver) = (House::build().await, KubernetesDriver::default());
-    let wish = ask(&[]);
+    let wish = ask(&[("flannel_backend", "vxlan")]);
     house
         .make(
             "api/v1/namespaces/kube-system/configmaps",
@@ -300,7 +300,7 @@ async fn what_ships_is_applied_changed_and_removed_and_nothing_else_is_touched()
         )
         .await;
     let all = add_ons(&driver, &wish);
-    assert_eq!(all.len(), 3);
+    assert_eq!(all.len(), 4);
     let types = cloud(&["__DEFAULT__", "ssd"]);
     for (name, revision) in &all {
         let look = driver.look_at_add_on(&wish, name, revision, &house.access).await;
@@ -314,7 +314,7 @@ async fn what_ships_is_applied_changed_and_removed_and_nothing_else_is_touched()
         first.contains_key("apis/storage.k8s.io/v1/storageclasses cinder-ssd"),
         "{first:?}"
     );
-    assert_eq!(first.len(), 25, "{:#?}", first.keys());
+    assert_eq!(first.len(), 29, "{:#?}", first.keys());
     let secret = house
         .read("api/v1/namespaces/kube-system/secrets/cloud-config")
         .await;
